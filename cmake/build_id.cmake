@@ -1,0 +1,40 @@
+# Writes rein_build.h when its content changes. Run at every build.
+
+find_program(GIT git)
+set(id "")
+if(GIT AND EXISTS "${SOURCE_DIR}/.git")
+  execute_process(COMMAND ${GIT} -C ${SOURCE_DIR} describe --always --dirty --tags OUTPUT_VARIABLE id
+                  OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+endif()
+if(id STREQUAL "")
+  set(id "v${VERSION}")
+endif()
+
+set(options "${OPTIONS}")
+foreach(name LIBXSMM ONEDNN MUJOCO)
+  string(TOLOWER ${name} label)
+  if(${name})
+    string(APPEND options ", ${label} yes")
+  elseif(NOT "${${name}}" STREQUAL "")
+    string(APPEND options ", ${label} no")
+  endif()
+endforeach()
+if(ASSERTS)
+  string(APPEND options ", asserts")
+endif()
+if(SANITIZE)
+  string(APPEND options ", sanitizers ${SANITIZE}")
+endif()
+
+set(text "#define REIN_BUILD_VERSION \"${VERSION}\"
+#define REIN_BUILD_ID \"${id}\"
+#define REIN_BUILD_COMPILER \"${COMPILER}\"
+#define REIN_BUILD_OPTIONS \"${options}\"
+")
+set(old "")
+if(EXISTS ${OUTPUT})
+  file(READ ${OUTPUT} old)
+endif()
+if(NOT old STREQUAL text)
+  file(WRITE ${OUTPUT} "${text}")
+endif()

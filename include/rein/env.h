@@ -1,0 +1,155 @@
+/*
+ * env.h - environments: spaces, the environment type, and vectors of environments.
+ *
+ * An environment type is plain data plus three functions: reset, step, observe. Its state is a plain struct
+ * that can be copied, hashed and saved. Random numbers come only from the given stream. A step does no I/O
+ * and touches no globals.
+ *
+ * Ends of episodes, once and for all:
+ *   terminated  the process ended: the value of the next state is 0.
+ *   truncated   the episode was cut (time limit): the value of the next state is V(final observation).
+ * Vectors reset in the same step: after a step that ends an episode, `obs` holds the first observation of
+ * the new episode and `final_obs` the last one of the old. Both flags may be set; terminated wins.
+ */
+#ifndef REIN_ENV_H
+#define REIN_ENV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <rein/field.h>
+#include <rein/rng.h>
+#include <rein/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define REIN_ENV_ABI 1
+
+/* ---- spaces ------------------------------------------------------------------------------------------- */
+
+typedef enum rein_space_kind {
+    REIN_SPACE_DISCRETE,       /* one integer in [0, n[0])                               int32 */
+    REIN_SPACE_MULTI_DISCRETE, /* `count` integers, the k-th in [0, n[k])                int32 */
+    REIN_SPACE_BOX,            /* `size` numbers, the k-th in [low[k], high[k]]          float */
+    REIN_SPACE_IMAGE,          /* `size` bytes, shape channels x height x width          uint8 */
+} rein_space_kind;
+
+#define REIN_SPACE_PARTS 8
+typedef struct rein_space {
+    rein_space_kind kind;
+    int32_t size;                /* numbers per item: 1 for DISCRETE, count for MULTI_DISCRETE */
+    int32_t n[REIN_SPACE_PARTS]; /* DISCRETE, MULTI_DISCRETE: sizes of the parts */
+    int32_t shape[3];            /* IMAGE: channels, height, width; BOX: size, 0, 0 */
+    const float *low, *high;     /* BOX: bounds, `size` each; NULL = unbounded; +-INFINITY allowed */
+} rein_space;
+
+/* Bytes of one item: 4 x size, or size for images. */
+REIN_API size_t rein_space_bytes(const rein_space *space);
+/* Numbers a policy must produce for one item: sum of n for discrete spaces, size for boxes. */
+REIN_API int rein_space_logits(const rein_space *space);
+/* "Discrete(2)", "Box(3, -1..1)", ...; returns the length needed. */
+REIN_API size_t rein_space_print(const rein_space *space, char *out, size_t size);
+
+/* ---- environment types -------------------------------------------------------------------------------- */
+
+typedef struct rein_step {
+    float reward;
+    bool terminated;
+    bool truncated; /* cut by the environment itself; the time limit is the vector's business */
+} rein_step;
+
+/* Where a range of environments reads and writes; row i belongs to environment i. All arrays are the
+ * caller's; final_obs, mask, ep_return and ep_length may be NULL. */
+typedef struct rein_slab {
+    const void *action;  /* (N x action size)  int32 or float                                     in  */
+    void *obs;           /* (N x obs size)     observation after the step (after auto-reset)      out */
+    float *reward;       /* (N)                                                                   out */
+    uint8_t *terminated; /* (N)                0 or 1                                             out */
+    uint8_t *truncated;  /* (N)                0 or 1                                             out */
+    void *final_obs;     /* (N x obs size)     written only in rows where an episode ended        out */
+    uint8_t *mask;       /* (N x logits)       1 = allowed, for the state in obs                  out */
+    float *ep_return;    /* (N)                undiscounted return, where an episode ended        out */
+    int32_t *ep_length;  /* (N)                steps, where an episode ended                      out */
+} rein_slab;
+
+typedef struct rein_env_type {
+    uint32_t abi;        /* REIN_ENV_ABI */
+    const char *id;      /* "CartPole-v1" */
+    const char *doc;     /* one line */
+    rein_space obs, act;
+    int32_t horizon;     /* time limit in steps, 0 = none */
+    size_t state_size;   /* bytes of the plain state */
+    size_t config_size;  /* bytes of the config struct, 0 = no config */
+    const rein_field *fields;
+    int n_fields;
+    double reward_threshold; /* return that counts as solved, NAN = none */
+
+    /* Puts the environment into a starting state. */
+    void (*reset)(const void *config, void *state, rein_rng *rng);
+    /* Advances by one action: int32_t[] for discrete spaces, float[] (already inside the bounds) for boxes. */
+    rein_step (*step)(const void *config, void *state, const void *action, rein_rng *rng);
+    /* Writes the observation of a state. */
+    void (*observe)(const void *config, const void *state, void *obs);
+    /* Optional: which of the `logits` discrete actions are allowed (1) in a state. */
+    void (*mask)(const void *config, const void *state, uint8_t *mask);
+    /* Optional fast path: step + observe for n environments with contiguous states, without resets:
+     * fills reward, terminated, truncated (as rein_step) and obs of rows [0, n). Must equal `step` bit for bit. */
+    void (*step_range)(const void *config, void *states, const void *actions, int n, float *reward,
+                       uint8_t *terminated, uint8_t *truncated, void *obs);
+
+    /* Only for environments whose state is not plain data (simulators, bridges): state_size is the size of
+     * the buffer `save` fills; the vector passes the handle of `create` wherever a state is expected. */
+    void *(*create)(const void *config);
+    void (*destroy)(void *handle);
+    void (*save)(const void *handle, void *buffer);
+    void (*load)(void *handle, const void *buffer);
+} rein_env_type;
+
+/* Finds a type by id; NULL with an error naming the nearest id. */
+REIN_API const rein_env_type *rein_env_find(const char *id);
+/* Known types: i from 0 until NULL. */
+REIN_API const rein_env_type *rein_env_at(int i);
+/* Adds a type (kept by reference for the life of the process). Refused when malformed or the id is taken. */
+REIN_API rein_status rein_env_register(const rein_env_type *type);
+
+/* ---- vectors of environments -------------------------------------------------------------------------- */
+
+typedef struct rein_vec rein_vec;
+
+typedef struct rein_vec_opts {
+    int n;                /* environments, >= 1 */
+    uint64_t seed;        /* environment i draws from stream (seed, i) */
+    const void *config;   /* the type's config struct, copied; NULL = defaults */
+    int32_t horizon;      /* replaces the type's time limit; 0 = the type's, -1 = none */
+} rein_vec_opts;
+
+/* A vector of n environments of one type; every environment is reset. The caller frees it. */
+REIN_API rein_status rein_vec_new(const rein_env_type *type, const rein_vec_opts *opts, rein_vec **out);
+REIN_API void rein_vec_free(rein_vec *vec);
+
+/* Resets environments [begin, end) and writes obs and mask of the slab. */
+REIN_API void rein_vec_reset(rein_vec *vec, int begin, int end, const rein_slab *slab);
+/* Writes obs and mask of the current states of [begin, end), without stepping. */
+REIN_API void rein_vec_observe(const rein_vec *vec, int begin, int end, const rein_slab *slab);
+/* Steps environments [begin, end) with auto-reset. Row i of the slab is environment i. Box actions are
+ * clipped to the bounds, in a copy. Different ranges may be stepped by different threads at once. */
+REIN_API void rein_vec_step(rein_vec *vec, int begin, int end, const rein_slab *slab);
+
+REIN_API int rein_vec_count(const rein_vec *vec);
+REIN_API const rein_env_type *rein_vec_type(const rein_vec *vec);
+/* The plain state of environment i (or what `create` returned). */
+REIN_API void *rein_vec_state(rein_vec *vec, int i);
+/* The effective time limit in steps, 0 = none. */
+REIN_API int32_t rein_vec_horizon(const rein_vec *vec);
+
+/* Everything that the future of the vector depends on: states, streams, episode clocks. */
+REIN_API size_t rein_vec_save_size(const rein_vec *vec);
+REIN_API void rein_vec_save(const rein_vec *vec, void *buffer);
+REIN_API rein_status rein_vec_load(rein_vec *vec, const void *buffer, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

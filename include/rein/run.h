@@ -1,0 +1,128 @@
+/*
+ * run.h - training, evaluating and describing: what the `rein` command is made of.
+ *
+ *     rein_train_opts opts = {.algo = "ppo", .env = "CartPole-v1"};
+ *     rein_summary summary;
+ *     rein_status status = rein_train(&opts, &summary);
+ */
+#ifndef REIN_RUN_H
+#define REIN_RUN_H
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <rein/field.h>
+#include <rein/policy.h>
+#include <rein/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Settings every training run has, whatever the algorithm. */
+#define REIN_RUN_FIELDS(F, E)                                                                              \
+    F(COUNT, steps, "1e5", 1, 1e15, "environment steps to train for")                                      \
+    F(INT, seed, "0", 0, 9e15, "seed of everything random in the run")                                     \
+    F(INT, threads, "0", 0, 1024, "worker threads, 0 = one per core; never changes results")               \
+    F(COUNT, eval_every, "0", 0, 1e15, "environment steps between evaluations during training, 0 = none")  \
+    F(INT, eval_episodes, "100", 1, 1e6, "greedy episodes of the final evaluation")                        \
+    F(INT, eval_every_episodes, "20", 1, 1e6, "greedy episodes of each evaluation during training")        \
+    F(REAL, stop_at, "inf", -1e300, INFINITY, "stop once an evaluation during training reaches this mean return") \
+    F(COUNT, checkpoint_every, "0", 0, 1e15, "environment steps between checkpoints, 0 = every 30 seconds") \
+    F(INT, log_every, "1", 1, 1e9, "iterations between rows of metrics.csv")                               \
+    E(dtype, "f32", "f32|bf16", "number format of matrix products, where the machine has it")
+
+typedef struct rein_run_config {
+    REIN_FIELDS_STRUCT(REIN_RUN_FIELDS)
+} rein_run_config;
+
+/* One `--name=value`: a field of the run or of the algorithm, or "env.NAME" for one of the environment. */
+typedef struct rein_setting {
+    const char *name, *value;
+} rein_setting;
+
+typedef struct rein_train_opts {
+    const char *algo;   /* NULL with resume */
+    const char *env;    /* NULL with resume */
+    const char *preset; /* NULL = the tuned default of (algo, env) if any; "none"; or a name */
+    const char *config; /* config.json whose settings apply before `settings`; NULL = none */
+    const rein_setting *settings;
+    int n_settings;
+    int seeds;          /* runs with seeds seed, seed + 1, ...; 0 = 1 */
+    const char *out;    /* run directory; NULL = a new one under runs/ */
+    const char *resume; /* run directory to continue; algorithm, environment and settings come from it */
+    int force;          /* an existing run directory is replaced */
+    FILE *progress;     /* progress line, NULL = silent */
+    const volatile sig_atomic_t *stop; /* non-zero: save a checkpoint and return REIN_INTERRUPTED; NULL = never */
+} rein_train_opts;
+
+typedef struct rein_summary {
+    char algo[64], env[256], run_dir[1024];
+    char policy_sha256[65];
+    uint64_t seed;
+    int64_t env_steps;
+    double wall_s;           /* training time of all legs of the run */
+    double sps;              /* environment steps per second of training */
+    double eval_return_mean; /* fresh seeds, greedy */
+    double eval_return_std;  /* over episodes */
+    double eval_length_mean;
+    int eval_episodes;
+    int64_t skipped_updates; /* updates dropped because a loss or gradient was not finite */
+    /* several seeds: statistics over the seeds' eval_return_mean; seeds = 1 leaves the rest NAN */
+    int seeds;
+    double seeds_mean, seeds_std, seeds_iqm, seeds_low, seeds_high; /* interval: 95% bootstrap of the mean */
+} rein_summary;
+
+/* Trains. With several seeds every run has its own directory (seed-N) below the run directory. */
+REIN_API rein_status rein_train(const rein_train_opts *opts, rein_summary *summary);
+
+typedef struct rein_eval_opts {
+    const char *path;   /* run directory or policy file */
+    const char *env;    /* NULL = the policy's */
+    const rein_setting *settings; /* "env.NAME" perturbs the dynamics */
+    int n_settings;
+    int episodes;       /* 0 = 100 */
+    uint64_t seed;
+    int sample;         /* draw actions instead of taking the most likely */
+    double obs_noise;   /* standard deviation of Gaussian noise added to box observations */
+    int threads;        /* 0 = one per core */
+    const volatile sig_atomic_t *stop;
+} rein_eval_opts;
+
+typedef struct rein_eval_result {
+    char algo[64], env[256];
+    char policy_sha256[65];
+    int episodes;
+    double return_mean, return_std, return_min, return_max, return_iqm;
+    double return_low, return_high; /* 95% bootstrap interval of the mean */
+    double length_mean;
+    double success_rate;   /* share of episodes reaching the environment's threshold, NAN without one */
+    double wall_s, latency_us; /* time of one batched act call divided by its rows */
+} rein_eval_result;
+
+REIN_API rein_status rein_eval(const rein_eval_opts *opts, rein_eval_result *result);
+
+/* ---- what there is ------------------------------------------------------------------------------------- */
+
+typedef struct rein_algo_info {
+    const char *name, *doc, *family;
+    const rein_field *fields;
+    int n_fields;
+} rein_algo_info;
+/* i from 0; false past the end. */
+REIN_API int rein_algo_at(int i, rein_algo_info *info);
+/* By name, with an error naming the nearest. */
+REIN_API rein_status rein_algo_find(const char *name, rein_algo_info *info);
+REIN_API const rein_field *rein_run_fields(int *n);
+
+typedef struct rein_preset {
+    const char *algo, *env, *name; /* name "tuned" is the default */
+    const char *doc;
+    const char *settings;          /* "n_envs=8 gamma=0.98 ..." */
+} rein_preset;
+REIN_API const rein_preset *rein_preset_at(int i); /* NULL past the end */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

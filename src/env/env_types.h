@@ -1,0 +1,31 @@
+/*
+ * env_types.h - the built-in environment types, one per file, and literals of their spaces.
+ */
+#ifndef REINI_ENV_TYPES_H
+#define REINI_ENV_TYPES_H
+
+#include <rein/env.h>
+
+#define REINI_DISCRETE(count) {.kind = REIN_SPACE_DISCRETE, .size = 1, .n = {count}}
+#define REINI_BOX(count, low_, high_)                                                                    \
+    {.kind = REIN_SPACE_BOX, .size = (count), .shape = {count}, .low = (low_), .high = (high_)}
+
+/* The fields of a type's field table, in a rein_env_type initialiser. */
+#define REINI_ENV_FIELDS(config_type, table)                                                             \
+    .config_size = sizeof(config_type), .fields = (table), .n_fields = sizeof(table) / sizeof *(table)
+
+/* NULL when well formed, else what is wrong with the space. */
+const char *reini_space_flaw(const rein_space *space);
+
+extern const rein_env_type reini_env_cartpole;
+extern const rein_env_type reini_env_mountain_car;
+extern const rein_env_type reini_env_mountain_car_continuous;
+extern const rein_env_type reini_env_pendulum;
+extern const rein_env_type reini_env_acrobot;
+extern const rein_env_type reini_env_identity;
+extern const rein_env_type reini_env_identity_multi_discrete;
+extern const rein_env_type reini_env_identity_box;
+extern const rein_env_type reini_env_identity_masked;
+extern const rein_env_type reini_env_time_limit;
+
+#endif
