@@ -13,9 +13,8 @@ extern "C" {
 
 /* Layers name.0, name.1, ... with parameters name.k.weight [in, out] and name.k.bias [out]. The hidden layers
  * use `act` and `hidden_init`; the last, `out` wide, is linear and uses `out_init`. out = 0: no last layer. */
-REIN_API rein_tensor *rein_mlp(rein_graph *g, int slot, const char *name, rein_tensor *x, int layers,
-                               const int *hidden, rein_activation act, rein_init hidden_init, int out,
-                               rein_init out_init);
+REIN_API rein_tensor *rein_mlp(rein_tensor *x, int slot, const char *name, int layers, const int *hidden,
+                               rein_activation act, rein_init hidden_init, int out, rein_init out_init);
 
 /* ---- distributions over actions ------------------------------------------------------------------------ */
 
@@ -28,9 +27,10 @@ typedef enum rein_dist_kind {
 /* A distribution for each row; a small value, copied freely. */
 typedef struct rein_dist {
     rein_dist_kind kind;
-    int parts;                                  /* categorical: number of parts, else 1 */
-    rein_tensor *log_probs[REIN_SPACE_PARTS];   /* categorical: (rows x n_k), normalised */
-    rein_tensor *mean, *log_std;                /* Gaussian: (rows x k); log_std may be static */
+    int parts;                                /* categorical: number of parts, else 1 */
+    rein_tensor *logits;                      /* categorical: (rows x sum n), before masks */
+    rein_tensor *log_probs[REIN_SPACE_PARTS]; /* categorical: (rows x n_k), normalised */
+    rein_tensor *mean, *log_std;              /* Gaussian: (rows x k); log_std may be static (k) */
 } rein_dist;
 
 /* logits (rows x sum n); mask U8 of the same shape (1 = allowed) or NULL. Masked actions have probability 0 and
@@ -41,6 +41,9 @@ REIN_API rein_dist rein_dist_squashed(rein_tensor *mean, rein_tensor *log_std);
 
 /* A random action: I32 (rows x parts), or real (rows x k); squashed ones in (-1, 1). */
 REIN_API rein_tensor *rein_dist_sample(const rein_dist *dist, rein_tensor *key);
+/* Boxes: a random action and its log-density at once, both differentiable with respect to mean and log_std
+ * (Kingma & Welling 2014), exact for squashed actions near +-1. */
+REIN_API rein_tensor *rein_dist_draw(const rein_dist *dist, rein_tensor *key, rein_tensor **logp);
 /* The most likely action (squashed: tanh of the mean). */
 REIN_API rein_tensor *rein_dist_mode(const rein_dist *dist);
 /* log-probability (density) of an action: (rows x 1). */

@@ -9,7 +9,7 @@
  *     int          slot = rein_slot(g, net);
  *     int          rows = rein_extent(g, "rows", 1024);
  *     rein_tensor *x    = rein_input(g, "x", REIN_F32, rows, 1, (int[]){2});
- *     rein_tensor *y    = rein_mlp(g, slot, "net", x, ...);
+ *     rein_tensor *y    = rein_mlp(x, slot, "net", ...);
  *     rein_tensor *loss = rein_mean(rein_square(rein_sub(y, target)));
  *     rein_output(loss, "loss");
  *     int          grad = rein_gradient(loss, slot, NULL);
@@ -55,6 +55,9 @@ REIN_API void rein_graph_free(rein_graph *g);
 
 /* Declares a kind of row. Returns its id. */
 REIN_API int rein_extent(rein_graph *g, const char *name, int64_t capacity);
+/* Elements in a row of x, and the graph that owns it. */
+REIN_API int64_t rein_tensor_width(const rein_tensor *x);
+REIN_API rein_graph *rein_tensor_graph(const rein_tensor *x);
 
 /* ---- leaves ------------------------------------------------------------------------------------------- */
 

@@ -114,6 +114,8 @@ typedef enum reini_op {
     REINI_KEY,
     REINI_CONSTANT,
     REINI_PARAM,
+    REINI_COUNT, /* live rows of extent k[0] as a number */
+    REINI_ALIAS, /* the operand itself under another shape, or with its gradient stopped (k[0] = 1) */
 } reini_op;
 
 typedef struct reini_key {

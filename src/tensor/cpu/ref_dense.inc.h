@@ -1,0 +1,91 @@
+/* ref_dense.inc.h - dense layers and their gradients; part of ref.inc.h. */
+
+typedef struct dense_shape {
+    int64_t in, out, members; /* E = members */
+    bool split;               /* x is (rows x E x in) rather than (rows x in) */
+    rein_activation act;
+    bool has_bias;
+} dense_shape;
+
+static inline dense_shape dense_shape_of(const int32_t *k) {
+    return (dense_shape){k[0], k[1], k[2], k[3] != 0, (rein_activation)k[4], k[5] != 0};
+}
+
+static inline REAL activate(REAL x, rein_activation act) {
+    switch (act) {
+    case REIN_ACT_TANH:
+        return LIBM(tanh)(x);
+    case REIN_ACT_RELU:
+        return 0 > x ? 0 : x;
+    case REIN_ACT_SILU:
+        return x * sigmoid(x);
+    case REIN_ACT_GELU:
+        return gelu(x);
+    case REIN_ACT_SIGMOID:
+        return sigmoid(x);
+    case REIN_ACT_IDENTITY:
+        break;
+    }
+    return x;
+}
+
+static void ref_DENSE(const reini_call *call) {
+    dense_shape s = dense_shape_of(call->k);
+    for (int64_t r = 0; r < call->rows; r++) {
+        for (int64_t e = 0; e < s.members; e++) {
+            const REAL *x = row(call, 0, r) + (s.split ? e * s.in : 0);          /* (in) */
+            const REAL *w = (const REAL *)call->in[1].at + e * s.in * s.out;     /* (in x out) */
+            const REAL *b = s.has_bias ? (const REAL *)call->in[2].at + e * s.out : NULL; /* (out) */
+            REAL *y = row_out(call, r) + e * s.out;                              /* (out) */
+            for (int64_t o = 0; o < s.out; o++) {
+                REAL sum = b ? b[o] : 0;
+                for (int64_t i = 0; i < s.in; i++)
+                    sum += x[i] * w[i * s.out + o];
+                y[o] = activate(sum, s.act);
+            }
+        }
+    }
+}
+
+static void ref_DENSE_DX(const reini_call *call) {
+    dense_shape s = dense_shape_of(call->k);
+    for (int64_t r = 0; r < call->rows; r++) {
+        for (int64_t e = 0; e < s.members; e++) {
+            const REAL *dy = row(call, 0, r) + e * s.out;                     /* (out) */
+            const REAL *wt = (const REAL *)call->in[1].at + e * s.in * s.out; /* (out x in) */
+            REAL *dx = row_out(call, r) + (s.split ? e * s.in : 0);           /* (in) */
+            for (int64_t i = 0; i < s.in; i++) {
+                REAL sum = s.split || e == 0 ? 0 : dx[i];
+                for (int64_t o = 0; o < s.out; o++)
+                    sum += dy[o] * wt[o * s.in + i];
+                dx[i] = sum;
+            }
+        }
+    }
+}
+
+static void ref_DENSE_DW(const reini_call *call) {
+    dense_shape s = dense_shape_of(call->k);
+    for (int64_t e = 0; e < s.members; e++) {
+        REAL *dw = (REAL *)call->out.at + e * s.in * s.out; /* (in x out) */
+        for (int64_t i = 0; i < s.in; i++) {
+            for (int64_t o = 0; o < s.out; o++) {
+                REAL sum = call->accumulate ? dw[i * s.out + o] : 0;
+                for (int64_t r = 0; r < call->rows; r++)
+                    sum += row(call, 0, r)[(s.split ? e * s.in : 0) + i] * row(call, 1, r)[e * s.out + o];
+                dw[i * s.out + o] = sum;
+            }
+        }
+    }
+}
+
+static void ref_TRANSPOSE(const reini_call *call) {
+    dense_shape s = dense_shape_of(call->k);
+    for (int64_t e = 0; e < s.members; e++) {
+        const REAL *w = (const REAL *)call->in[0].at + e * s.in * s.out; /* (in x out) */
+        REAL *wt = (REAL *)call->out.at + e * s.in * s.out;              /* (out x in) */
+        for (int64_t o = 0; o < s.out; o++)
+            for (int64_t i = 0; i < s.in; i++)
+                wt[o * s.in + i] = w[i * s.out + o];
+    }
+}

@@ -1,0 +1,164 @@
+/* simd_dense.inc.h - dense layers and their gradients; part of simd.inc.h. */
+
+typedef struct dense_shape {
+    int64_t in, out, members; /* E = members */
+    int64_t x_member;         /* elements from one member's x to the next's: in when split, else 0 */
+    rein_activation act;
+    bool has_bias;
+} dense_shape;
+
+static dense_shape dense_shape_of(const int32_t *k) {
+    return (dense_shape){k[0], k[1], k[2], k[3] ? k[0] : 0, (rein_activation)k[4], k[5] != 0};
+}
+
+/* Products with up to FEW columns run as dot products over k, FEW_DEPTH long at most. */
+enum { FEW = 4, FEW_DEPTH = 1024 };
+
+/* Column o of b (k x n) as contiguous numbers. */
+static const float *few_column(float copy[FEW_DEPTH], const gemm *g, int64_t o) {
+    if (g->n == 1)
+        return g->b;
+    for (int64_t k = 0; k < g->k; k++)
+        copy[k] = g->b[k * g->n + o];
+    return copy;
+}
+
+/* Dot products of rows [i, i + rows) with w (k), a lane each. Missing rows repeat the last one. */
+WIDE_INLINE wf few_dots(const gemm *g, const float *w, int64_t i, int64_t rows) {
+    wf sum[WF_LANES];
+    const float *a[WF_LANES];
+#pragma GCC unroll 16
+    for (int l = 0; l < WF_LANES; l++) {
+        sum[l] = wf_zero();
+        a[l] = g->a + (i + least(l, rows - 1)) * g->a_row;
+    }
+    EACH(g->k, wf factor = LOAD(w);
+         for (int l = 0; l < WF_LANES; l++) sum[l] = wf_fma(LOAD(a[l]), factor, sum[l]););
+    return wf_sum_each(sum);
+}
+
+static void few_run(const gemm *g) {
+    float copy[FEW_DEPTH];
+    for (int64_t o = 0; o < g->n; o++) {
+        const float *w = few_column(copy, g, o);
+        wf bias = wf_set1(g->bias ? g->bias[o] : 0.0f);
+        for (int64_t i = 0; i < g->m; i += WF_LANES) {
+            int64_t rows = least(WF_LANES, g->m - i);
+            float *c = g->c + i * g->c_row + o;
+            wf start = g->add ? wf_column(c, g->c_row, rows) : bias;
+            wf_column_store(c, g->c_row, wf_add(start, few_dots(g, w, i, rows)), rows);
+        }
+    }
+}
+
+/* c (m x n) from contiguous rows of a; b (k x n) contiguous. */
+static void product(const gemm *g) {
+    if (g->n <= FEW && g->k <= FEW_DEPTH)
+        few_run(g);
+    else
+        gemm_run(g);
+}
+
+static flat_fn *const activations[] = {
+    [REIN_ACT_TANH] = flat_TANH, [REIN_ACT_RELU] = flat_RELU,       [REIN_ACT_SILU] = flat_SILU,
+    [REIN_ACT_GELU] = flat_GELU, [REIN_ACT_SIGMOID] = flat_SIGMOID,
+};
+
+static void activate(float *y, int64_t rows, int64_t width, int64_t stride, rein_activation act) {
+    static const int64_t step[] = {1};
+    if (act == REIN_ACT_IDENTITY)
+        return;
+    if (stride == width)
+        activations[act](y, (const float *const[]){y}, step, rows * width, NULL);
+    else
+        for (int64_t r = 0; r < rows; r++, y += stride)
+            activations[act](y, (const float *const[]){y}, step, width, NULL);
+}
+
+static void simd_DENSE(const reini_call *call) {
+    dense_shape s = dense_shape_of(call->k);
+    int64_t width = s.members * s.out;
+    /* the activation finds its block in the nearest cache */
+    int64_t block = call->rows * width <= 4096 ? call->rows : GEMM_BLOCK;
+    for (int64_t r = 0; r < call->rows; r += block) {
+        int64_t rows = least(block, call->rows - r);
+        for (int64_t e = 0; e < s.members; e++) {
+            product(&(gemm){
+                .c = row_out(call, r) + e * s.out, .c_row = call->out.stride,
+                .a = row(call, 0, r) + e * s.x_member, .a_row = call->in[0].stride, .a_k = 1,
+                .b = (const float *)call->in[1].at + e * s.in * s.out, .b_row = s.out,
+                .m = rows, .n = s.out, .k = s.in,
+                .bias = s.has_bias ? (const float *)call->in[2].at + e * s.out : NULL,
+            });
+        }
+        activate(row_out(call, r), rows, width, call->out.stride, s.act);
+    }
+}
+
+static void simd_DENSE_DX(const reini_call *call) {
+    dense_shape s = dense_shape_of(call->k);
+    for (int64_t e = 0; e < s.members; e++) {
+        product(&(gemm){
+            .c = row_out(call, 0) + e * s.x_member, .c_row = call->out.stride,
+            .a = row(call, 0, 0) + e * s.out, .a_row = call->in[0].stride, .a_k = 1,
+            .b = (const float *)call->in[1].at + e * s.in * s.out, .b_row = s.in,
+            .m = call->rows, .n = s.in, .k = s.out,
+            .add = e > 0 && s.x_member == 0,
+        });
+    }
+}
+
+/* dw (in x out) for few outputs, as its transpose: out rows of `in` columns, so that vectors run along x. */
+static void few_dw(float *dw, const float *x, int64_t x_row, const float *dy, int64_t dy_row, dense_shape s,
+                   int64_t rows, bool accumulate) {
+    float part[FEW][256];
+    for (int64_t i = 0; i < s.in; i += 256) {
+        int64_t columns = least(256, s.in - i);
+        for (int64_t o = 0; accumulate && o < s.out; o++)
+            for (int64_t j = 0; j < columns; j++)
+                part[o][j] = dw[(i + j) * s.out + o];
+        gemm_run(&(gemm){.c = part[0], .c_row = 256, .a = dy, .a_row = 1, .a_k = dy_row, .b = x + i,
+                         .b_row = x_row, .m = s.out, .n = columns, .k = rows, .add = accumulate});
+        for (int64_t o = 0; o < s.out; o++)
+            for (int64_t j = 0; j < columns; j++)
+                dw[(i + j) * s.out + o] = part[o][j];
+    }
+}
+
+static void simd_DENSE_DW(const reini_call *call) {
+    dense_shape s = dense_shape_of(call->k);
+    int64_t x_row = call->in[0].stride, dy_row = call->in[1].stride;
+    for (int64_t e = 0; e < s.members; e++) {
+        float *dw = (float *)call->out.at + e * s.in * s.out;
+        const float *x = row(call, 0, 0) + e * s.x_member, *dy = row(call, 1, 0) + e * s.out;
+        if (s.out <= FEW && s.in > s.out)
+            few_dw(dw, x, x_row, dy, dy_row, s, call->rows, call->accumulate);
+        else
+            gemm_run(&(gemm){.c = dw, .c_row = s.out, .a = x, .a_row = 1, .a_k = x_row, .b = dy, .b_row = dy_row,
+                             .m = s.in, .n = s.out, .k = call->rows, .add = call->accumulate});
+    }
+}
+
+/* wt (out x in) = the transpose of w (in x out), by blocks of WF_LANES x WF_LANES. */
+static void transpose(float *wt, const float *w, int64_t in, int64_t out) {
+    for (int64_t i = 0; i < in; i += WF_LANES) {
+        int64_t rows = least(WF_LANES, in - i);
+        for (int64_t o = 0; o < out; o += WF_LANES) {
+            int64_t columns = least(WF_LANES, out - o);
+            wf block[WF_LANES];
+            for (int l = 0; l < WF_LANES; l++)
+                block[l] = l < rows ? load_some(w + (i + l) * out + o, columns) : wf_zero();
+            wf_transpose(block);
+            for (int64_t l = 0; l < columns; l++)
+                store_some(wt + (o + l) * in + i, block[l], rows);
+        }
+    }
+}
+
+static void simd_TRANSPOSE(const reini_call *call) {
+    dense_shape s = dense_shape_of(call->k);
+    for (int64_t e = 0; e < s.members; e++) {
+        int64_t at = e * s.in * s.out;
+        transpose((float *)call->out.at + at, (const float *)call->in[0].at + at, s.in, s.out);
+    }
+}

@@ -1,0 +1,127 @@
+/*
+ * simd_gemm.inc.h - the matrix product behind dense layers; part of simd.inc.h.
+ *
+ *     c[i, j] = start[i, j] + sum_k a[i, k] b[k, j]
+ *
+ * Every element is one chain of multiply-adds over increasing k, so its bits do not depend on the block it is
+ * computed in. A block of MR rows by NV vectors of columns stays in registers: per k it loads NV vectors of b,
+ * broadcasts MR elements of a, and does MR NV multiply-adds.
+ */
+
+typedef struct gemm {
+    float *c;
+    int64_t c_row; /* elements between rows of c */
+    const float *a;
+    int64_t a_row, a_k; /* elements between rows of a, and between neighbours in k */
+    const float *b;
+    int64_t b_row;
+    int64_t m, n, k;
+    const float *bias; /* (n), or NULL */
+    bool add;          /* start from c; else from the bias, or 0 */
+} gemm;
+
+WIDE_INLINE wf gemm_load(const float *p, int v, int nv, int64_t last, bool partial) {
+    return partial && v == nv - 1 ? wf_load_n(p + v * WF_LANES, last) : wf_load(p + v * WF_LANES);
+}
+
+/* Rows [i, i + mr), columns [j, j + nv vectors), the last vector of `last` lanes when partial. */
+WIDE_INLINE void gemm_block(const gemm *g, const int mr, const int nv, int64_t i, int64_t j, int64_t last,
+                            const bool partial) {
+    wf sum[mr][nv];
+    float *c = g->c + i * g->c_row + j;
+    const float *a = g->a + i * g->a_row, *b = g->b + j;
+    if (g->add) {
+#pragma GCC unroll 16
+        for (int x = 0; x < mr; x++)
+#pragma GCC unroll 4
+            for (int v = 0; v < nv; v++)
+                sum[x][v] = gemm_load(c + x * g->c_row, v, nv, last, partial);
+    } else {
+#pragma GCC unroll 4
+        for (int v = 0; v < nv; v++) {
+            wf start = g->bias ? gemm_load(g->bias + j, v, nv, last, partial) : wf_zero();
+#pragma GCC unroll 16
+            for (int x = 0; x < mr; x++)
+                sum[x][v] = start;
+        }
+    }
+    int64_t a_row = g->a_row, a_k = g->a_k, b_row = g->b_row;
+    for (int64_t k = g->k; k > 0; k--, a += a_k, b += b_row) {
+        wf line[nv];
+#pragma GCC unroll 4
+        for (int v = 0; v < nv; v++)
+            line[v] = gemm_load(b, v, nv, last, partial);
+#pragma GCC unroll 16
+        for (int x = 0; x < mr; x++) {
+            wf factor = wf_set1(a[x * a_row]);
+#pragma GCC unroll 4
+            for (int v = 0; v < nv; v++)
+                sum[x][v] = wf_fma(factor, line[v], sum[x][v]);
+        }
+    }
+#pragma GCC unroll 16
+    for (int x = 0; x < mr; x++)
+#pragma GCC unroll 4
+        for (int v = 0; v < nv; v++) {
+            float *to = c + x * g->c_row + v * WF_LANES;
+            if (partial && v == nv - 1)
+                wf_store_n(to, sum[x][v], last);
+            else
+                wf_store(to, sum[x][v]);
+        }
+}
+
+/* All rows of nv vectors of columns: blocks of the largest height, then smaller ones. */
+#define GEMM_ROWS(mr, nv)                               \
+    for (; i + mr <= g->m; i += mr)                     \
+        gemm_block(g, mr, nv, i, j, last, partial);
+#define GEMM_PANEL(nv, ...)                                                                            \
+    WIDE_INLINE void gemm_panel_##nv(const gemm *g, int64_t j, int64_t last, const bool partial) {     \
+        int64_t i = 0;                                                                                 \
+        __VA_ARGS__                                                                                    \
+    }                                                                                                  \
+    static __attribute__((noinline)) void gemm_whole_##nv(const gemm *g, int64_t j) {                  \
+        gemm_panel_##nv(g, j, WF_LANES, false);                                                        \
+    }                                                                                                  \
+    static __attribute__((noinline)) void gemm_partial_##nv(const gemm *g, int64_t j, int64_t last) {  \
+        gemm_panel_##nv(g, j, last, true);                                                             \
+    }
+
+#if WIDE_LEVEL == 2
+enum { GEMM_VECTORS = 4, GEMM_BLOCK = 24 };
+GEMM_PANEL(1, GEMM_ROWS(16, 1) GEMM_ROWS(8, 1) GEMM_ROWS(4, 1) GEMM_ROWS(2, 1) GEMM_ROWS(1, 1))
+GEMM_PANEL(2, GEMM_ROWS(12, 2) GEMM_ROWS(8, 2) GEMM_ROWS(4, 2) GEMM_ROWS(2, 2) GEMM_ROWS(1, 2))
+GEMM_PANEL(3, GEMM_ROWS(8, 3) GEMM_ROWS(4, 3) GEMM_ROWS(3, 3) GEMM_ROWS(2, 3) GEMM_ROWS(1, 3))
+GEMM_PANEL(4, GEMM_ROWS(6, 4) GEMM_ROWS(4, 4) GEMM_ROWS(3, 4) GEMM_ROWS(2, 4) GEMM_ROWS(1, 4))
+#else
+enum { GEMM_VECTORS = 2, GEMM_BLOCK = 24 };
+GEMM_PANEL(1, GEMM_ROWS(8, 1) GEMM_ROWS(4, 1) GEMM_ROWS(2, 1) GEMM_ROWS(1, 1))
+#if WIDE_LEVEL == 1
+GEMM_PANEL(2, GEMM_ROWS(6, 2) GEMM_ROWS(4, 2) GEMM_ROWS(2, 2) GEMM_ROWS(1, 2))
+#else
+GEMM_PANEL(2, GEMM_ROWS(4, 2) GEMM_ROWS(2, 2) GEMM_ROWS(1, 2))
+#endif
+#endif
+
+static void gemm_run(const gemm *g) {
+    static void (*const whole[])(const gemm *, int64_t) = {
+        gemm_whole_1, gemm_whole_2,
+#if WIDE_LEVEL == 2
+        gemm_whole_3, gemm_whole_4,
+#endif
+    };
+    static void (*const partial[])(const gemm *, int64_t, int64_t) = {
+        gemm_partial_1, gemm_partial_2,
+#if WIDE_LEVEL == 2
+        gemm_partial_3, gemm_partial_4,
+#endif
+    };
+    for (int64_t j = 0; j < g->n; j += GEMM_VECTORS * WF_LANES) {
+        int64_t columns = least(g->n - j, GEMM_VECTORS * WF_LANES), last = columns % WF_LANES;
+        int64_t vectors = (columns + WF_LANES - 1) / WF_LANES;
+        if (last)
+            partial[vectors - 1](g, j, last);
+        else
+            whole[vectors - 1](g, j);
+    }
+}

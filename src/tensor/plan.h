@@ -1,0 +1,66 @@
+/*
+ * plan.h - a compiled graph: the order of work, the kernel of every op and the place of every tensor.
+ *
+ * Work is a list of steps. A static step runs ops without rows once. A segment runs a list of row ops over the
+ * rows of one extent, tile by tile: all ops of a segment on one tile before the next tile, so that activations
+ * stay in the first-level cache. Sums over rows are kept per lane (a fixed group of consecutive tiles) and folded
+ * in a fixed tree when the segment ends. A later level starts where a sum is needed: an op's level counts the sums
+ * on its longest path.
+ */
+#ifndef REINI_PLAN_H
+#define REINI_PLAN_H
+
+#include "tensor/graph.h"
+
+typedef enum reini_place_kind {
+    REINI_NOWHERE,
+    REINI_IN_TILE,     /* offset bytes into the worker's tile memory */
+    REINI_IN_STATIC,   /* offset bytes into the exec's static memory */
+    REINI_IN_ROWS,     /* offset bytes into the exec's row memory: all rows kept (or the caller's memory) */
+    REINI_IN_BINDING,  /* the caller's memory (inputs) */
+    REINI_IN_STORE,    /* parameter `index` of slot `owner` */
+    REINI_IN_GRADIENT, /* parameter `index` of gradient set `owner` */
+} reini_place_kind;
+
+typedef struct reini_place {
+    reini_place_kind kind;
+    int owner, index;
+    int64_t offset;
+    int64_t lane_offset; /* sums over rows: elements into a lane block */
+} reini_place;
+
+typedef struct reini_work {
+    const rein_tensor *node;
+    reini_kernel *kernel;
+} reini_work;
+
+typedef struct reini_step {
+    int extent;       /* REIN_STATIC for a static step */
+    int first, count; /* of program->work */
+    int lanes;        /* groups of tiles; 0 when the segment has no sums */
+    int64_t lane_size; /* elements of one lane block */
+} reini_step;
+
+/* What exec calls need to know of a tensor; the program keeps copies, so the graph may go away. */
+struct rein_program {
+    rein_dtype real;
+    int tile;          /* rows per tile */
+    rein_tensor *node; /* copies, same ids; `in` points into this array, aliases resolved */
+    reini_place *place;
+    int n_nodes;
+    reini_work *work;
+    int n_work;
+    reini_step *step;
+    int n_steps;
+    reini_extent extent[REINI_EXTENTS];
+    int n_extents;
+    rein_layout *slot[REINI_SLOTS];
+    int n_slots;
+    int gradient_slot[REINI_GRADIENTS];
+    int n_gradients;
+    size_t tile_bytes, static_bytes, rows_bytes; /* memory of an exec (tile_bytes per worker) */
+    int64_t lane_total;                          /* elements of all lane blocks of the largest segment */
+    const char *level;
+};
+
+#endif

@@ -1,0 +1,386 @@
+/*
+ * test_gradients.c - every op's derivative against central differences, in double.
+ *
+ * Each case builds a tensor from a parameter matrix P (in a store), a row input x and an index input; the loss is
+ * the mean of the tensor times fixed weights, so that every element matters differently. Checked: reverse mode with
+ * respect to P, reverse mode with respect to x, and forward mode along a random direction of P.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+#include <rein/nn.h>
+#include <rein/rng.h>
+#include <rein/tensor.h>
+
+enum { ROWS = 5, WIDTH = 4 };
+
+typedef struct bench {
+    rein_graph *g;
+    int slot, rows;
+    rein_tensor *x;     /* (rows x WIDTH) input */
+    rein_tensor *index; /* (rows x 1) I32 in [0, WIDTH) */
+    rein_tensor *mask;  /* (rows x WIDTH) U8 */
+    rein_tensor *action; /* (rows x WIDTH) input in (-1, 1), not differentiated */
+} bench;
+
+typedef rein_tensor *build_fn(bench *b);
+
+static rein_tensor *param(bench *b, const char *name, int ndim, int a, int c, int d) {
+    int dims[3] = {a, c, d};
+    return rein_param(b->g, b->slot, name, ndim, dims, (rein_init){REIN_INIT_NORMAL, 0.7});
+}
+
+static rein_tensor *vector(bench *b, const char *name, int n) {
+    return param(b, name, 1, n, 0, 0);
+}
+
+/* a row tensor that depends on both a parameter and x */
+static rein_tensor *mixed(bench *b) {
+    return rein_add(rein_mul(b->x, vector(b, "v.a", WIDTH)), vector(b, "v.b", WIDTH));
+}
+
+static rein_tensor *other(bench *b) {
+    return rein_sub(rein_square(b->x), vector(b, "v.c", WIDTH));
+}
+
+#define MAP1(name) static rein_tensor *case_##name(bench *b) { return rein_##name(mixed(b)); }
+MAP1(neg) MAP1(exp) MAP1(tanh) MAP1(sigmoid) MAP1(softplus) MAP1(relu) MAP1(silu) MAP1(gelu) MAP1(square) MAP1(abs)
+MAP1(log_softmax) MAP1(softmax) MAP1(sum) MAP1(sum_rows) MAP1(total) MAP1(mean)
+
+#define MAP2(name) static rein_tensor *case_##name(bench *b) { return rein_##name(mixed(b), other(b)); }
+MAP2(add) MAP2(sub) MAP2(mul) MAP2(min) MAP2(max)
+
+static rein_tensor *positive(bench *b) {
+    return rein_offset(rein_square(mixed(b)), 0.3);
+}
+
+static rein_tensor *case_log(bench *b) {
+    return rein_log(positive(b));
+}
+
+static rein_tensor *case_sqrt(bench *b) {
+    return rein_sqrt(positive(b));
+}
+
+static rein_tensor *case_div(bench *b) {
+    return rein_div(other(b), positive(b));
+}
+
+static rein_tensor *case_repeat_column(bench *b) {
+    return rein_mul(rein_sum(mixed(b)), other(b));
+}
+
+static rein_tensor *case_repeat_scalar(bench *b) {
+    return rein_mul(vector(b, "v.s", 1), other(b));
+}
+
+static rein_tensor *case_static_chain(bench *b) {
+    rein_tensor *s = rein_exp(rein_scale(vector(b, "v.s", WIDTH), 0.5));
+    return rein_add(rein_mul(mixed(b), s), rein_mean(rein_square(s)));
+}
+
+static rein_tensor *case_mean_feedback(bench *b) {
+    /* a statistic over rows used by rows again: two levels */
+    rein_tensor *m = mixed(b);
+    return rein_square(rein_sub(m, rein_mean(m)));
+}
+
+static rein_tensor *case_clamp(bench *b) {
+    return rein_clamp(mixed(b), rein_constant(b->g, -0.4), vector(b, "v.high", 1));
+}
+
+static rein_tensor *case_where(bench *b) {
+    return rein_where(b->mask, mixed(b), other(b));
+}
+
+static rein_tensor *case_affine(bench *b) {
+    return rein_offset(rein_scale(mixed(b), -1.7), 0.2);
+}
+
+static rein_tensor *case_standardize(bench *b) {
+    rein_tensor *mean = rein_stop_gradient(rein_constant(b->g, 0.1));
+    return rein_standardize(mixed(b), mean, rein_constant(b->g, 1.3), 1.5);
+}
+
+static rein_tensor *dense_case(bench *b, rein_activation act) {
+    rein_tensor *h = rein_dense(mixed(b), param(b, "w.0", 2, WIDTH, 3, 0), vector(b, "w.1", 3), act);
+    return rein_dense(h, param(b, "w.2", 2, 3, 2, 0), NULL, act);
+}
+
+static rein_tensor *case_dense(bench *b) {
+    return dense_case(b, REIN_ACT_IDENTITY);
+}
+
+static rein_tensor *case_dense_tanh(bench *b) {
+    return dense_case(b, REIN_ACT_TANH);
+}
+
+static rein_tensor *case_dense_relu(bench *b) {
+    return dense_case(b, REIN_ACT_RELU);
+}
+
+static rein_tensor *case_dense_sigmoid(bench *b) {
+    return dense_case(b, REIN_ACT_SIGMOID);
+}
+
+static rein_tensor *case_dense_silu(bench *b) {
+    return dense_case(b, REIN_ACT_SILU);
+}
+
+static rein_tensor *case_dense_gelu(bench *b) {
+    return dense_case(b, REIN_ACT_GELU);
+}
+
+static rein_tensor *case_ensemble(bench *b) {
+    rein_tensor *h = rein_dense(mixed(b), param(b, "e.0", 3, 2, WIDTH, 3), param(b, "e.1", 2, 2, 3, 0), REIN_ACT_TANH);
+    return rein_dense(h, param(b, "e.2", 3, 2, 3, 1), param(b, "e.3", 2, 2, 1, 0), REIN_ACT_IDENTITY);
+}
+
+static rein_tensor *case_entropy(bench *b) {
+    return rein_entropy(rein_log_softmax(mixed(b)));
+}
+
+static rein_tensor *case_relative_entropy(bench *b) {
+    return rein_relative_entropy(rein_log_softmax(mixed(b)), rein_log_softmax(other(b)));
+}
+
+static rein_tensor *case_pick(bench *b) {
+    return rein_pick(rein_log_softmax(mixed(b)), b->index);
+}
+
+static rein_tensor *case_concat_slice(bench *b) {
+    return rein_slice(rein_concat(mixed(b), other(b)), 2, 5);
+}
+
+static rein_tensor *case_gather(bench *b) {
+    return rein_mul(rein_gather(param(b, "g.table", 2, WIDTH, 3, 0), b->index), rein_slice(b->x, 0, 3));
+}
+
+static rein_tensor *case_reshape(bench *b) {
+    return rein_sum(rein_square(rein_reshape(mixed(b), 2, (int[]){2, 2})));
+}
+
+static rein_dist masked(bench *b) {
+    return rein_dist_categorical(mixed(b), b->mask, 1, (int32_t[]){WIDTH});
+}
+
+static rein_dist multi(bench *b) {
+    return rein_dist_categorical(mixed(b), NULL, 2, (int32_t[]){3, 1});
+}
+
+static rein_tensor *case_masked_entropy(bench *b) {
+    rein_dist dist = masked(b);
+    return rein_dist_entropy(&dist);
+}
+
+static rein_tensor *case_masked_kl(bench *b) {
+    rein_dist p = masked(b), q = rein_dist_categorical(other(b), b->mask, 1, (int32_t[]){WIDTH});
+    return rein_dist_kl(&p, &q);
+}
+
+static rein_tensor *case_multi(bench *b) {
+    rein_dist dist = multi(b);
+    rein_tensor *zero = rein_argmax(rein_slice(b->x, 0, 1));
+    return rein_add(rein_dist_logp(&dist, rein_concat(zero, zero)), rein_dist_entropy(&dist));
+}
+
+static rein_tensor *case_gaussian(bench *b) {
+    rein_dist p = rein_dist_gaussian(mixed(b), rein_scale(vector(b, "v.std", WIDTH), 0.3));
+    rein_dist q = rein_dist_gaussian(other(b), rein_tanh(other(b)));
+    rein_tensor *logp = rein_dist_logp(&p, b->action);
+    return rein_add(rein_add(logp, rein_dist_entropy(&p)), rein_dist_kl(&p, &q));
+}
+
+static rein_tensor *case_squashed(bench *b) {
+    rein_dist p = rein_dist_squashed(mixed(b), rein_scale(vector(b, "v.std", WIDTH), 0.3));
+    return rein_dist_logp(&p, b->action);
+}
+
+static rein_tensor *case_draw(bench *b) {
+    rein_dist p = rein_dist_squashed(mixed(b), rein_scale(rein_tanh(other(b)), 0.3));
+    rein_tensor *logp, *action = rein_dist_draw(&p, rein_key(b->g, "key"), &logp);
+    return rein_add(logp, rein_sum(rein_square(action)));
+}
+
+static rein_tensor *case_stop(bench *b) {
+    return rein_mul(mixed(b), rein_stop_gradient(b->x));
+}
+
+/* ---- the check ------------------------------------------------------------------------------------------ */
+
+typedef struct problem {
+    rein_layout *layout;
+    rein_graph *g;
+    bench b;
+    rein_tensor *loss, *tangent, *dx;
+    rein_program *program;
+    rein_exec *exec;
+    rein_store *params, *grads, *direction;
+    double x[ROWS * WIDTH], action[ROWS * WIDTH];
+    int32_t index[ROWS];
+    uint8_t mask[ROWS * WIDTH];
+} problem;
+
+static void fill_inputs(problem *p) {
+    rein_rng rng = rein_rng_make(11, 3);
+    for (int i = 0; i < ROWS * WIDTH; i++) {
+        p->x[i] = rein_rng_normal(&rng);
+        p->action[i] = 1.8 * rein_rng_uniform64(&rng) - 0.9;
+        p->mask[i] = (uint8_t)(i % WIDTH == 1 || rein_rng_below(&rng, 2));
+    }
+    for (int i = 0; i < ROWS; i++)
+        p->index[i] = (int32_t)rein_rng_below(&rng, WIDTH);
+}
+
+static rein_tensor *weighted(bench *b, rein_tensor *y) {
+    /* fixed uneven weights: sin of the column, and of the row through x */
+    rein_tensor *w = rein_constant(b->g, 0);
+    int width = (int)rein_tensor_width(y);
+    for (int i = 0; i < width; i++) {
+        rein_tensor *column = rein_scale(rein_sum(rein_slice(y, i, 1)), sin(i + 1.0));
+        w = rein_add(w, rein_mean(rein_add(column, rein_scale(rein_square(column), 0.3))));
+    }
+    return w;
+}
+
+static void setup(problem *p, build_fn *build) {
+    memset(p, 0, sizeof *p);
+    p->layout = rein_layout_new();
+    p->g = rein_graph_new(REIN_F64);
+    p->b.g = p->g;
+    p->b.slot = rein_slot(p->g, p->layout);
+    int direction = rein_slot(p->g, p->layout);
+    p->b.rows = rein_extent(p->g, "rows", ROWS);
+    p->b.x = rein_input(p->g, "x", REIN_F64, p->b.rows, 1, (int[]){WIDTH});
+    p->b.index = rein_input(p->g, "index", REIN_I32, p->b.rows, 1, (int[]){1});
+    p->b.mask = rein_input(p->g, "mask", REIN_U8, p->b.rows, 1, (int[]){WIDTH});
+    p->b.action = rein_input(p->g, "action", REIN_F64, p->b.rows, 1, (int[]){WIDTH});
+    p->loss = rein_output(weighted(&p->b, build(&p->b)), "loss");
+    rein_gradient(p->loss, p->b.slot, NULL);
+    p->dx = rein_output(rein_gradient_of(p->loss, p->b.x), "dx");
+    p->tangent = rein_output(rein_tangent(p->loss, p->b.slot, direction), "tangent");
+    rein_status status = rein_compile(p->g, &(rein_compile_opts){.tile = 2}, &p->program);
+    if (status != REIN_OK)
+        print_message("%s\n", rein_error());
+    assert_int_equal(status, REIN_OK);
+    assert_int_equal(rein_exec_new(p->program, NULL, &p->exec), REIN_OK);
+    rein_store_new(p->layout, REIN_F64, &p->params);
+    rein_store_new(p->layout, REIN_F64, &p->grads);
+    rein_store_new(p->layout, REIN_F64, &p->direction);
+    rein_store_init(p->params, 5);
+    rein_store_init(p->direction, 6);
+    fill_inputs(p);
+    rein_exec_bind_store(p->exec, p->b.slot, p->params);
+    rein_exec_bind_store(p->exec, direction, p->direction);
+    rein_exec_bind_gradient(p->exec, 0, p->grads);
+    rein_exec_bind(p->exec, p->b.x, p->x, 0);
+    rein_exec_bind(p->exec, p->b.index, p->index, 0);
+    rein_exec_bind(p->exec, p->b.mask, p->mask, 0);
+    rein_exec_bind(p->exec, p->b.action, p->action, 0);
+}
+
+static void teardown(problem *p) {
+    rein_store_free(p->params);
+    rein_store_free(p->grads);
+    rein_store_free(p->direction);
+    rein_exec_free(p->exec);
+    rein_program_free(p->program);
+    rein_graph_free(p->g);
+    rein_layout_free(p->layout);
+}
+
+static double loss_now(problem *p) {
+    rein_exec_run(p->exec);
+    return rein_exec_scalar(p->exec, p->loss);
+}
+
+static double difference(problem *p, double *at) {
+    double step = 1e-5, keep = *at;
+    *at = keep + step;
+    double up = loss_now(p);
+    *at = keep - step;
+    double down = loss_now(p);
+    *at = keep;
+    return (up - down) / (2 * step);
+}
+
+static void check_close(const char *what, int i, double found, double wanted) {
+    double scale = fabs(wanted) > 1 ? fabs(wanted) : 1;
+    if (!(fabs(found - wanted) <= 2e-8 * scale)) {
+        print_message("%s[%d]: found %.12g, central difference %.12g\n", what, i, found, wanted);
+        fail();
+    }
+}
+
+static void check(build_fn *build) {
+    problem p;
+    setup(&p, build);
+    loss_now(&p);
+    int64_t n = rein_store_size(p.params);
+    double *grads = (double *)rein_store_data(p.grads), *params = (double *)rein_store_data(p.params);
+    double kept[512], dx[ROWS * WIDTH];
+    assert_true(n <= 512);
+    memcpy(kept, grads, (size_t)n * sizeof(double));
+    memcpy(dx, rein_exec_data(p.exec, p.dx), sizeof dx);
+    double tangent = rein_exec_scalar(p.exec, p.tangent), along = 0;
+    for (int k = 0; k < rein_layout_count(p.layout); k++) {
+        rein_param_info info = rein_layout_at(p.layout, k);
+        for (int64_t i = info.offset; i < info.offset + info.count; i++) {
+            double slope = difference(&p, &params[i]);
+            check_close(info.name, (int)(i - info.offset), kept[i], slope);
+            along += slope * ((double *)rein_store_data(p.direction))[i];
+        }
+    }
+    check_close("tangent", 0, tangent, along);
+    for (int i = 0; i < ROWS * WIDTH; i++)
+        check_close("x", i, dx[i], difference(&p, &p.x[i]));
+    teardown(&p);
+}
+
+static void run_case(void **state) {
+    union {
+        void *data;
+        build_fn *fn;
+    } pun = {.data = *state};
+    check(pun.fn);
+}
+
+/* stop_gradient: the analytic derivative is not the difference; checked by hand */
+static void test_stop_gradient(void **state) {
+    problem p;
+    setup(&p, case_stop);
+    loss_now(&p);
+    const double *dx = rein_exec_data(p.exec, p.dx);
+    double whole = 0;
+    for (int i = 0; i < ROWS * WIDTH; i++)
+        whole += fabs(dx[i]);
+    assert_true(whole > 0);
+    /* y = (a x + b) sg(x): dy/dx = a x, not 2 a x + b */
+    const double *params = rein_store_view(p.params);
+    double a = params[rein_layout_at(p.layout, rein_layout_find(p.layout, "v.a")).offset];
+    double c = params[rein_layout_at(p.layout, rein_layout_find(p.layout, "v.b")).offset];
+    double x = p.x[0], y = (a * x + c) * x;
+    double expected = (1 + 0.6 * sin(1.0) * y) * sin(1.0) * a * x / ROWS;
+    assert_true(fabs(dx[0] - expected) < 1e-12);
+    teardown(&p);
+}
+
+#define CASE(name) {#name, run_case, NULL, NULL, (void *)(uintptr_t)case_##name}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        CASE(neg), CASE(exp), CASE(log), CASE(tanh), CASE(sigmoid), CASE(softplus), CASE(relu), CASE(silu), CASE(gelu),
+        CASE(square), CASE(sqrt), CASE(abs), CASE(add), CASE(sub), CASE(mul), CASE(div), CASE(min), CASE(max),
+        CASE(clamp), CASE(where), CASE(affine), CASE(standardize), CASE(sum), CASE(total), CASE(mean), CASE(sum_rows),
+        CASE(repeat_column), CASE(repeat_scalar), CASE(static_chain), CASE(mean_feedback), CASE(dense),
+        CASE(dense_tanh), CASE(dense_relu), CASE(dense_sigmoid), CASE(dense_silu), CASE(dense_gelu), CASE(ensemble),
+        CASE(log_softmax), CASE(softmax), CASE(entropy), CASE(relative_entropy), CASE(pick), CASE(concat_slice),
+        CASE(gather), CASE(reshape), CASE(masked_entropy), CASE(masked_kl), CASE(multi), CASE(gaussian),
+        CASE(squashed), CASE(draw), cmocka_unit_test(test_stop_gradient),
+    };
+    return cmocka_run_group_tests_name("gradients", tests, NULL, NULL);
+}
