@@ -1,0 +1,559 @@
+/*
+ * ppo.c - proximal policy optimization.
+ *
+ * J. Schulman, F. Wolski, P. Dhariwal, A. Radford, O. Klimov: Proximal Policy Optimization Algorithms,
+ * arXiv 1707.06347. With r_t = pi(a_t|s_t) / pi_old(a_t|s_t) and the advantage A_t, maximise
+ *
+ *     clip:     E[ min(r_t A_t, clip(r_t, 1 - eps, 1 + eps) A_t) ]                              (eq. 7)
+ *     penalty:  E[ r_t A_t - beta KL(pi_old(.|s_t) || pi(.|s_t)) ]                              (eq. 8)
+ *               afterwards d = E[KL]: beta halves if d < target / 1.5, doubles if d > 1.5 target
+ *
+ * together with the value function and an entropy price, in one loss to minimise (eq. 9 with its sign turned):
+ *
+ *     loss = -objective + c_v E[(V(s_t) - R_t)^2] - c_e E[H(pi(.|s_t))]
+ *
+ * over several epochs of minibatches of T steps of N environments. A_t by generalised advantage estimation
+ * (arXiv 1506.02438), the one-step TD error or Monte-Carlo; R_t = A_t + V_old(s_t).
+ *
+ * Symbols: T n_steps, N n_envs, eps clip_range, beta kl_coef, c_v vf_coef, c_e ent_coef.
+ *
+ * Where this differs:
+ *   - from the paper: advantages are normalised in each minibatch; the gradient's global norm is clipped; both
+ *     optional and customary (Engstrom et al., arXiv 2005.12729).
+ *   - the value loss has no 1/2 and its optional clip replaces V by V_old + clip(V - V_old, +-clip_range_vf),
+ *     both as in Stable-Baselines3; the original code takes the larger of clipped and unclipped loss.
+ *   - an episode cut by the time limit is bootstrapped with V of its last observation, never cut to 0.
+ *   - statistics of observation and reward normalisation change between iterations only, so that r_t = 1 exactly in
+ *     the first minibatch of every iteration.
+ *   - without a critic V = 0: `mc` advantages are returns to go (0 beyond a rollout's end), `td` ones are rewards.
+ *   - schedules are evaluated at the iteration's first step, so the last iteration still learns.
+ */
+#include <math.h>
+#include <string.h>
+#include <time.h>
+#include <rein/optim.h>
+#include "algo/algo.h"
+#include "rl/advantage.h"
+#include "rl/pg_loss.h"
+#include "rl/rollout.h"
+
+#define PPO_OWN_FIELDS(F, E)                                                                                 \
+    F(INT, n_envs, "8", 1, 65536, "N: environments stepped side by side")                                    \
+    F(INT, n_steps, "128", 1, 1048576, "T: steps of every environment in an iteration")                      \
+    F(INT, batch_size, "256", 1, 1e9, "steps in a minibatch")                                                \
+    F(INT, n_epochs, "10", 1, 10000, "passes over an iteration's steps")                                     \
+    F(SCHEDULE, learning_rate, "3e-4", 0, 100, "step size of the optimizer")                                 \
+    F(REAL, gamma, "0.99", 0, 1, "discount per step")                                                        \
+    F(REAL, gae_lambda, "0.95", 0, 1, "bias (0) against variance (1) of the advantage; eq. 11")              \
+    E(advantage, "gae", "gae|td|mc", "advantage estimator: GAE, one-step TD error or Monte-Carlo")           \
+    E(objective, "clip", "clip|penalty", "clipped surrogate (eq. 7) or adaptive KL penalty (eq. 8)")         \
+    F(SCHEDULE, clip_range, "0.2", 0, 100, "eps of the clipped surrogate")                                   \
+    F(REAL, clip_range_vf, "inf", 0, INFINITY, "how far a value may move from the old one, inf = anywhere")  \
+    F(REAL, kl_coef, "1", 0, 1e6, "beta of the penalty at the start")                                        \
+    F(REAL, kl_target, "0.01", 1e-9, 1e3, "the KL that beta is steered to")                                  \
+    F(REAL, target_kl, "inf", 0, INFINITY, "ends an iteration's epochs when the KL exceeds 1.5 times this")  \
+    F(BOOL, normalize_advantage, "true", 0, 1, "advantages to mean 0, deviation 1 in each minibatch")        \
+    F(SCHEDULE, ent_coef, "0", 0, 1e3, "c_e: price on entropy")                                              \
+    F(REAL, vf_coef, "0.5", 0, 1e3, "c_v: weight of the value loss")                                         \
+    F(REAL, max_grad_norm, "0.5", 0, 1e9, "global gradient norm clip, 0 = off")                              \
+    F(BOOL, critic, "true", 0, 1, "learn a value function; false is policy-only PPO")                        \
+    F(BOOL, norm_reward, "false", 0, 1, "rewards divided by the deviation of the discounted return")         \
+    E(optimizer, "adam", "adam|adamw|sgd|rmsprop", "optimizer")                                              \
+    F(REAL, adam_eps, "1e-5", 0, 1, "epsilon beside the root in Adam and RMSprop")                           \
+    F(REAL, weight_decay, "0", 0, 10, "AdamW's decoupled decay, SGD's L2 term")                              \
+    F(REAL, momentum, "0.9", 0, 1, "SGD's momentum")
+#define PPO_FIELDS(F, E) PPO_OWN_FIELDS(F, E) REINI_NET_FIELDS(F, E)
+
+typedef struct ppo_config {
+    REIN_FIELDS_STRUCT(PPO_FIELDS)
+} ppo_config;
+
+#define REIN_FIELD_OWNER ppo_config
+static const rein_field ppo_fields[] = {REIN_FIELDS_TABLE(PPO_FIELDS)};
+
+enum { ADVANTAGE_GAE, ADVANTAGE_TD, ADVANTAGE_MC };
+enum { OBJECTIVE_CLIP, OBJECTIVE_PENALTY };
+
+/* metric, name of its column */
+#define PPO_METRICS(X)                               \
+    X(POLICY_LOSS, "train/policy_loss")              \
+    X(VALUE_LOSS, "train/value_loss")                \
+    X(ENTROPY, "train/entropy")                      \
+    X(APPROX_KL, "train/approx_kl")                  \
+    X(CLIP_FRACTION, "train/clip_fraction")          \
+    X(EXPLAINED_VARIANCE, "train/explained_variance") \
+    X(GRAD_NORM, "train/grad_norm")                  \
+    X(LEARNING_RATE, "train/learning_rate")          \
+    X(CLIP_RANGE, "train/clip_range")                \
+    X(KL_COEF, "train/kl_coef")                      \
+    X(UPDATES, "train/updates")
+
+enum {
+#define X(name, column) METRIC_##name,
+    PPO_METRICS(X)
+#undef X
+        METRICS
+};
+static const char *const ppo_metrics[] = {
+#define X(name, column) column,
+    PPO_METRICS(X)
+#undef X
+};
+
+/* updates in a row that were not finite before the run is given up */
+enum { GIVE_UP_AFTER = 100, SHUFFLE_STREAM = 0x50504F };
+#define ADVANTAGE_EPSILON 1e-8
+
+typedef struct ppo {
+    ppo_config config;
+    reini_context context;
+    rein_policy *policy;
+    reini_collector *collector;
+    reini_reward_scale reward_scale;
+    rein_optim *optim;
+    rein_store *grads;
+
+    rein_graph *g;
+    rein_program *program;
+    rein_exec *exec;
+    int rows, steps, slot;      /* extents of a minibatch and of the rollout; the policy's slot */
+    reini_policy_inputs in;
+    struct {
+        rein_tensor *index;     /* (rows x 1) which step of the rollout */
+        rein_tensor *obs, *action, *mask, *output, *logp, *adv, *ret, *value; /* (steps x ...) */
+        rein_tensor *clip_low, *clip_high, *ent_coef, *kl_coef, *adv_mean, *adv_scale;
+    } u;
+    rein_tensor *policy_loss, *value_loss, *entropy, *approx_kl, *clip_fraction, *kl, *loss;
+
+    int32_t *order;             /* (T N) a permutation of the rollout's steps */
+    rein_rng shuffle;
+    int64_t env_steps;
+    int64_t skipped, skipped_in_a_row;
+    double kl_coef;
+    bool warm;                  /* the warm-up rollout for observation statistics is done */
+} ppo;
+
+/* ---- the objective ------------------------------------------------------------------------------------- */
+
+static rein_tensor *take(ppo *p, rein_tensor **all, const char *name, rein_dtype dtype, int width) {
+    *all = rein_input(p->g, name, dtype, p->steps, 1, &width);
+    return rein_gather(*all, p->u.index);
+}
+
+/* E[(R - V)^2], with V kept within clip_range_vf of the value at collection */
+static rein_tensor *value_loss(ppo *p, rein_tensor *value, rein_tensor *ret) {
+    rein_tensor *limit = rein_constant(p->g, p->config.clip_range_vf);
+    if (isfinite(p->config.clip_range_vf)) {
+        rein_tensor *old = take(p, &p->u.value, "value", REIN_F32, 1);
+        value = rein_add(old, rein_clamp(rein_sub(value, old), rein_neg(limit), limit));
+    }
+    return rein_mean(rein_square(rein_sub(ret, value)));
+}
+
+/* E[KL(old || new)], full distributions; old from the logits or means and the standard deviation at collection */
+static rein_tensor *kl_to_old(ppo *p, const reini_policy_heads *now) {
+    int width = (int)rein_tensor_width(now->output);
+    rein_tensor *output = take(p, &p->u.output, "output", REIN_F32, width);
+    rein_dist old = p->context.env->act.kind == REIN_SPACE_BOX
+                        ? rein_dist_gaussian(output, rein_stop_gradient(now->dist.log_std))
+                        : rein_dist_categorical(output, p->in.mask, now->dist.parts, p->context.env->act.n);
+    return rein_mean(rein_dist_kl(&old, &now->dist));
+}
+
+static rein_tensor *ppo_loss(ppo *p) {
+    const rein_env_type *env = p->context.env;
+    bool discrete = env->act.kind != REIN_SPACE_BOX, critic = p->config.critic;
+    p->in.obs = take(p, &p->u.obs, "obs", REIN_F32, env->obs.size);
+    if (env->mask != NULL)
+        p->in.mask = take(p, &p->u.mask, "mask", REIN_U8, rein_space_logits(&env->act));
+    rein_tensor *action = take(p, &p->u.action, "action", discrete ? REIN_I32 : REIN_F32, env->act.size);
+    rein_tensor *logp_old = take(p, &p->u.logp, "logp", REIN_F32, 1);
+    rein_tensor *adv = take(p, &p->u.adv, "adv", REIN_F32, 1);
+    adv = rein_mul(rein_sub(adv, p->u.adv_mean), p->u.adv_scale);
+
+    reini_policy_heads now = reini_policy_build(p->policy, p->slot, &p->in, true, critic);
+    rein_tensor *logp = rein_dist_logp(&now.dist, action);
+    reini_pg pg = p->config.objective == OBJECTIVE_CLIP
+                      ? reini_pg_clip(logp, logp_old, adv, p->u.clip_low, p->u.clip_high)
+                      : reini_pg_plain(logp, logp_old, adv);
+    p->policy_loss = rein_neg(rein_mean(pg.gain));
+    p->entropy = rein_mean(rein_dist_entropy(&now.dist));
+    p->approx_kl = reini_pg_approx_kl(&pg);
+    p->clip_fraction = reini_pg_clip_fraction(&pg, p->u.clip_low, p->u.clip_high);
+
+    rein_tensor *loss = rein_sub(p->policy_loss, rein_mul(p->u.ent_coef, p->entropy));
+    if (p->config.objective == OBJECTIVE_PENALTY) {
+        p->kl = kl_to_old(p, &now);
+        loss = rein_add(loss, rein_mul(p->u.kl_coef, p->kl));
+    }
+    if (critic) {
+        rein_tensor *ret = take(p, &p->u.ret, "ret", REIN_F32, 1);
+        p->value_loss = value_loss(p, now.value, ret);
+        loss = rein_add(loss, rein_scale(p->value_loss, p->config.vf_coef));
+    }
+    return loss;
+}
+
+/* ---- one iteration ------------------------------------------------------------------------------------- */
+
+static double seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Observation statistics need experience before the first update: one rollout that nothing else is learned from. */
+static void warm_up(ppo *p, reini_report *report) {
+    if (p->warm || p->policy->net.norm_obs == REINI_NORM_NONE)
+        return;
+    const reini_rollout *r = reini_collector_rollout(p->collector);
+    reini_collector_run(p->collector, &report->seconds_env, &report->seconds_act);
+    reini_moments_add(&p->policy->moments, r->obs, r->T * r->N);
+    reini_policy_refresh(p->policy);
+    reini_collector_restart(p->collector);
+    p->warm = true;
+}
+
+static void estimate_advantages(ppo *p) {
+    reini_rollout *r = reini_collector_rollout(p->collector);
+    static const double lambda_of[] = {[ADVANTAGE_TD] = 0, [ADVANTAGE_MC] = 1};
+    double lambda = p->config.advantage == ADVANTAGE_GAE ? p->config.gae_lambda : lambda_of[p->config.advantage];
+    if (p->config.norm_reward)
+        reini_reward_scale_apply(&p->reward_scale, r->reward, r->done, r->T);
+    reini_collector_evaluate(p->collector, p->config.gamma);
+    reini_gae(r->adv, r->ret, r->reward, r->done, p->config.critic ? r->value : NULL, r->T, r->N,
+              (float)p->config.gamma, (float)lambda);
+}
+
+static void set_schedules(ppo *p, double *metric) {
+    double progress = (double)p->env_steps / (double)p->context.total_steps;
+    double clip = rein_schedule_at(&p->config.clip_range, progress);
+    rein_exec_set(p->exec, p->u.clip_low, 1 - clip);
+    rein_exec_set(p->exec, p->u.clip_high, 1 + clip);
+    rein_exec_set(p->exec, p->u.ent_coef, rein_schedule_at(&p->config.ent_coef, progress));
+    rein_exec_set(p->exec, p->u.kl_coef, p->kl_coef);
+    metric[METRIC_LEARNING_RATE] = rein_schedule_at(&p->config.learning_rate, progress);
+    metric[METRIC_CLIP_RANGE] = clip;
+    metric[METRIC_KL_COEF] = p->config.objective == OBJECTIVE_PENALTY ? p->kl_coef : NAN;
+}
+
+static void shuffle(ppo *p, int64_t n) {
+    for (int64_t i = n - 1; i > 0; i--) {
+        int64_t j = rein_rng_below(&p->shuffle, (uint32_t)i + 1);
+        int32_t swap = p->order[i];
+        p->order[i] = p->order[j];
+        p->order[j] = swap;
+    }
+}
+
+/* Loss and gradients of the minibatch order[first .. first + count). */
+static void run_minibatch(ppo *p, int64_t first, int64_t count) {
+    const reini_rollout *r = reini_collector_rollout(p->collector);
+    double mean = 0, std = 1;
+    if (p->config.normalize_advantage) {
+        reini_mean_std_at(r->adv, p->order + first, count, &mean, &std);
+        std += ADVANTAGE_EPSILON;
+    }
+    rein_exec_set(p->exec, p->u.adv_mean, mean);
+    rein_exec_set(p->exec, p->u.adv_scale, 1 / std);
+    rein_exec_rows(p->exec, p->rows, count);
+    rein_exec_bind(p->exec, p->u.index, p->order + first, 0);
+    rein_exec_run(p->exec);
+}
+
+static void add_metrics(const ppo *p, double *sum) {
+    sum[METRIC_POLICY_LOSS] += rein_exec_scalar(p->exec, p->policy_loss);
+    sum[METRIC_VALUE_LOSS] += p->config.critic ? rein_exec_scalar(p->exec, p->value_loss) : NAN;
+    sum[METRIC_ENTROPY] += rein_exec_scalar(p->exec, p->entropy);
+    sum[METRIC_APPROX_KL] += rein_exec_scalar(p->exec, p->approx_kl);
+    sum[METRIC_CLIP_FRACTION] += rein_exec_scalar(p->exec, p->clip_fraction);
+}
+
+static void step_optimizer(ppo *p, double *sum, double learning_rate) {
+    rein_optim_result result = {.skipped = 1, .grad_norm = NAN};
+    if (isfinite(rein_exec_scalar(p->exec, p->loss)))
+        result = rein_optim_step(p->optim, p->policy->store, p->grads, learning_rate);
+    sum[METRIC_GRAD_NORM] += result.grad_norm;
+    p->skipped += result.skipped != 0;
+    p->skipped_in_a_row = result.skipped ? p->skipped_in_a_row + 1 : 0;
+}
+
+/* One pass over the rollout in random minibatches; false when the policy has moved far enough. */
+static bool run_epoch(ppo *p, double *sum, double learning_rate) {
+    const reini_rollout *r = reini_collector_rollout(p->collector);
+    int64_t n = r->T * r->N, size = p->config.batch_size;
+    shuffle(p, n);
+    for (int64_t first = 0; first < n; first += size) {
+        run_minibatch(p, first, first + size < n ? size : n - first);
+        add_metrics(p, sum);
+        sum[METRIC_UPDATES]++;
+        if (rein_exec_scalar(p->exec, p->approx_kl) > 1.5 * p->config.target_kl)
+            return false;
+        step_optimizer(p, sum, learning_rate);
+    }
+    return true;
+}
+
+/* E[KL(old || new)] over the whole rollout, after its updates */
+static double measure_kl(ppo *p) {
+    const reini_rollout *r = reini_collector_rollout(p->collector);
+    int64_t n = r->T * r->N, size = p->config.batch_size;
+    double sum = 0;
+    for (int64_t first = 0; first < n; first += size) {
+        int64_t count = first + size < n ? size : n - first;
+        run_minibatch(p, first, count);
+        sum += rein_exec_scalar(p->exec, p->kl) * (double)count;
+    }
+    return sum / (double)n;
+}
+
+static void adapt_penalty(ppo *p) {
+    double kl = measure_kl(p);
+    if (kl > 1.5 * p->config.kl_target)
+        p->kl_coef *= 2;
+    else if (kl < p->config.kl_target / 1.5)
+        p->kl_coef /= 2;
+    p->kl_coef = fmin(fmax(p->kl_coef, 1e-8), 1e8);
+}
+
+static void learn(ppo *p, double *metric) {
+    const reini_rollout *r = reini_collector_rollout(p->collector);
+    double sum[REINI_METRICS_MAX] = {0};
+    set_schedules(p, metric);
+    for (int64_t i = 0; i < r->T * r->N; i++)
+        p->order[i] = (int32_t)i;
+    bool go_on = true;
+    for (int64_t epoch = 0; epoch < p->config.n_epochs && go_on; epoch++)
+        go_on = run_epoch(p, sum, metric[METRIC_LEARNING_RATE]);
+    if (p->config.objective == OBJECTIVE_PENALTY)
+        adapt_penalty(p);
+    for (int i = 0; i <= METRIC_CLIP_FRACTION; i++)
+        metric[i] = sum[i] / sum[METRIC_UPDATES];
+    metric[METRIC_GRAD_NORM] = sum[METRIC_GRAD_NORM] / sum[METRIC_UPDATES];
+    metric[METRIC_UPDATES] = sum[METRIC_UPDATES];
+    if (p->config.critic)
+        metric[METRIC_EXPLAINED_VARIANCE] = reini_explained_variance(r->value, r->ret, r->T * r->N);
+}
+
+/* The algorithm: act, judge, improve. */
+static void ppo_iterate(void *self, reini_report *report) {
+    ppo *p = self;
+    reini_rollout *r = reini_collector_rollout(p->collector);
+    warm_up(p, report);
+    reini_collector_run(p->collector, &report->seconds_env, &report->seconds_act);
+    double start = seconds();
+    estimate_advantages(p);
+    learn(p, report->metric);
+    if (p->policy->net.norm_obs == REINI_NORM_RUNNING)
+        reini_moments_add(&p->policy->moments, r->obs, r->T * r->N);
+    reini_policy_refresh(p->policy);
+    p->env_steps += r->T * r->N;
+
+    const reini_episodes *episodes = reini_collector_episodes(p->collector);
+    report->seconds_update = seconds() - start;
+    report->env_steps = p->env_steps;
+    report->episodes = episodes->count;
+    report->return_mean = reini_episodes_mean_return(episodes);
+    report->length_mean = reini_episodes_mean_length(episodes);
+    report->skipped_updates = p->skipped;
+    report->diverged = p->skipped_in_a_row >= GIVE_UP_AFTER;
+}
+
+/* ---- construction -------------------------------------------------------------------------------------- */
+
+static rein_status ppo_check(const void *config, const reini_context *context) {
+    const ppo_config *c = config;
+    int64_t n = c->n_envs * c->n_steps;
+    if (context->env->obs.kind != REIN_SPACE_BOX)
+        return reini_fail(REIN_USAGE, "ppo needs box observations; %s has another kind", context->env->id);
+    if (n > INT32_MAX)
+        return reini_fail(REIN_USAGE, "n_envs x n_steps is %lld, more than 2^31 steps an iteration", (long long)n);
+    if (c->batch_size > n)
+        return reini_fail(REIN_USAGE, "batch_size: %lld is larger than n_envs x n_steps = %lld x %lld = %lld",
+                          (long long)c->batch_size, (long long)c->n_envs, (long long)c->n_steps, (long long)n);
+    if (c->norm_obs == REINI_NORM_NONE || context->env->obs.kind == REIN_SPACE_BOX)
+        return REIN_OK;
+    return reini_fail(REIN_USAGE, "norm_obs: only box observations can be standardised");
+}
+
+static rein_status build_program(ppo *p) {
+    const reini_rollout *r = reini_collector_rollout(p->collector);
+    p->g = rein_graph_new(REIN_F32);
+    if (p->g == NULL)
+        return reini_fail_memory(1 << 16, "PPO's loss");
+    p->rows = rein_extent(p->g, "rows", p->config.batch_size);
+    p->steps = rein_extent(p->g, "steps", r->T * r->N);
+    p->slot = rein_slot(p->g, p->policy->layout);
+    p->u.index = rein_input(p->g, "index", REIN_I32, p->rows, 1, (int[]){1});
+    p->u.clip_low = rein_uniform(p->g, "clip_low", 0.8);
+    p->u.clip_high = rein_uniform(p->g, "clip_high", 1.2);
+    p->u.ent_coef = rein_uniform(p->g, "ent_coef", 0);
+    p->u.kl_coef = rein_uniform(p->g, "kl_coef", p->config.kl_coef);
+    p->u.adv_mean = rein_uniform(p->g, "adv_mean", 0);
+    p->u.adv_scale = rein_uniform(p->g, "adv_scale", 1);
+    reini_policy_norm_inputs(p->policy, p->g, &p->in);
+    p->loss = rein_output(ppo_loss(p), "loss");
+    rein_tensor **read[] = {&p->policy_loss, &p->value_loss, &p->entropy, &p->approx_kl, &p->clip_fraction, &p->kl};
+    for (size_t i = 0; i < sizeof read / sizeof *read; i++)
+        if (*read[i] != NULL)
+            *read[i] = rein_output(*read[i], "metric");
+    int gradient = rein_gradient(p->loss, p->slot, NULL);
+    REINI_TRY(rein_compile(p->g, &(rein_compile_opts){.matmul = p->context.matmul}, &p->program));
+    REINI_TRY(rein_exec_new(p->program, p->context.pool, &p->exec));
+    REINI_TRY(rein_store_new(p->policy->layout, REIN_F32, &p->grads));
+    rein_exec_bind_store(p->exec, p->slot, p->policy->store);
+    rein_exec_bind_gradient(p->exec, gradient, p->grads);
+    reini_policy_bind_norm(p->policy, p->exec, &p->in);
+    return REIN_OK;
+}
+
+static void bind_rollout(ppo *p) {
+    const reini_rollout *r = reini_collector_rollout(p->collector);
+    rein_exec_bind(p->exec, p->u.obs, r->obs, 0);
+    rein_exec_bind(p->exec, p->u.action, r->action, 0);
+    rein_exec_bind(p->exec, p->u.logp, r->logp, 0);
+    rein_exec_bind(p->exec, p->u.adv, r->adv, 0);
+    if (p->u.mask != NULL)
+        rein_exec_bind(p->exec, p->u.mask, r->mask, 0);
+    if (p->u.output != NULL)
+        rein_exec_bind(p->exec, p->u.output, r->output, 0);
+    if (p->u.ret != NULL)
+        rein_exec_bind(p->exec, p->u.ret, r->ret, 0);
+    if (p->u.value != NULL)
+        rein_exec_bind(p->exec, p->u.value, r->value, 0);
+    rein_exec_rows(p->exec, p->steps, r->T * r->N);
+}
+
+static reini_net_config net_of(const ppo_config *config) {
+    reini_net_config net;
+#define COPY(kind, name, initial, low, high, doc) net.name = config->name;
+#define COPY_ENUM(name, initial, choices, doc) net.name = config->name;
+    REINI_NET_FIELDS(COPY, COPY_ENUM)
+#undef COPY
+#undef COPY_ENUM
+    return net;
+}
+
+static rein_status make_optimizer(ppo *p) {
+    rein_optim_config config = rein_optim_config_default();
+    config.kind = p->config.optimizer;
+    config.eps = p->config.adam_eps;
+    config.weight_decay = p->config.weight_decay;
+    config.momentum = p->config.momentum;
+    config.max_grad_norm = p->config.max_grad_norm;
+    return rein_optim_new(&config, p->policy->layout, &p->optim);
+}
+
+static rein_status ppo_fill(ppo *p) {
+    const reini_context *context = &p->context;
+    const ppo_config *c = &p->config;
+    reini_net_config net = net_of(c);
+    REINI_TRY(reini_policy_new("ppo", context->env->id, &context->env->obs, &context->env->act, &net, c->critic,
+                               context->seed, &p->policy));
+    reini_collector_opts opts = {.env = context->env,
+                                 .env_config = context->env_config,
+                                 .seed = context->seed,
+                                 .n_envs = c->n_envs,
+                                 .n_steps = c->n_steps,
+                                 .pool = context->pool,
+                                 .critic = c->critic,
+                                 .output = c->objective == OBJECTIVE_PENALTY};
+    REINI_TRY(reini_collector_new(&opts, p->policy, &p->collector));
+    REINI_TRY(reini_reward_scale_init(&p->reward_scale, (int)c->n_envs, c->gamma));
+    REINI_TRY(build_program(p));
+    bind_rollout(p);
+    REINI_TRY(make_optimizer(p));
+    p->order = REINI_NEW_ARRAY(int32_t, (size_t)(c->n_envs * c->n_steps));
+    if (p->order == NULL)
+        return reini_fail_memory((size_t)(c->n_envs * c->n_steps) * 4, "PPO");
+    p->shuffle = rein_rng_make(context->seed, SHUFFLE_STREAM);
+    p->kl_coef = c->kl_coef;
+    return REIN_OK;
+}
+
+static void ppo_destroy(void *self) {
+    ppo *p = self;
+    if (p == NULL)
+        return;
+    rein_exec_free(p->exec);
+    rein_program_free(p->program);
+    rein_graph_free(p->g);
+    rein_store_free(p->grads);
+    rein_optim_free(p->optim);
+    reini_reward_scale_release(&p->reward_scale);
+    reini_collector_free(p->collector);
+    rein_policy_free(p->policy);
+    reini_free(p->order);
+    reini_free(p);
+}
+
+static rein_status ppo_create(const void *config, const reini_context *context, void **self) {
+    ppo *p = REINI_NEW(ppo);
+    if (p == NULL)
+        return reini_fail_memory(sizeof *p, "PPO");
+    p->config = *(const ppo_config *)config;
+    p->context = *context;
+    rein_status status = ppo_fill(p);
+    if (status != REIN_OK) {
+        ppo_destroy(p);
+        return status;
+    }
+    *self = p;
+    return REIN_OK;
+}
+
+/* ---- checkpoints --------------------------------------------------------------------------------------- */
+
+static rein_status visit_optimizer(ppo *p, reini_archive *archive) {
+    size_t size = rein_optim_save_size(p->optim);
+    void *state = reini_new(size);
+    if (state == NULL)
+        return reini_fail_memory(size, "a checkpoint");
+    rein_optim_save(p->optim, state);
+    rein_status status = reini_archive_bytes(archive, "ppo.optimizer", state, size);
+    if (status == REIN_OK && reini_archive_loading(archive))
+        status = rein_optim_load(p->optim, state, size);
+    reini_free(state);
+    return status;
+}
+
+static rein_status ppo_visit(void *self, reini_archive *archive) {
+    ppo *p = self;
+    REINI_TRY(reini_policy_visit(p->policy, archive));
+    REINI_TRY(visit_optimizer(p, archive));
+    REINI_TRY(reini_collector_visit(p->collector, archive));
+    REINI_TRY(reini_reward_scale_visit(&p->reward_scale, archive));
+    REINI_TRY(reini_archive_bytes(archive, "ppo.shuffle", &p->shuffle, sizeof p->shuffle));
+    REINI_TRY(reini_archive_bytes(archive, "ppo.env_steps", &p->env_steps, sizeof p->env_steps));
+    REINI_TRY(reini_archive_bytes(archive, "ppo.skipped", &p->skipped, sizeof p->skipped));
+    REINI_TRY(reini_archive_bytes(archive, "ppo.skipped_in_a_row", &p->skipped_in_a_row, sizeof p->skipped_in_a_row));
+    REINI_TRY(reini_archive_bytes(archive, "ppo.kl_coef", &p->kl_coef, sizeof p->kl_coef));
+    return reini_archive_bytes(archive, "ppo.warm", &p->warm, sizeof p->warm);
+}
+
+static void ppo_extend(void *self, int64_t total_steps) {
+    ((ppo *)self)->context.total_steps = total_steps;
+}
+
+static rein_policy *ppo_policy(void *self) {
+    return ((ppo *)self)->policy;
+}
+
+const reini_algo reini_algo_ppo = {
+    .name = "ppo",
+    .doc = "proximal policy optimization: clipped or KL-penalised policy gradient with several epochs a batch",
+    .family = REINI_ON_POLICY,
+    .fields = ppo_fields,
+    .n_fields = sizeof ppo_fields / sizeof *ppo_fields,
+    .config_size = sizeof(ppo_config),
+    .metrics = ppo_metrics,
+    .n_metrics = METRICS,
+    .key_metric = METRIC_APPROX_KL,
+    .check = ppo_check,
+    .create = ppo_create,
+    .destroy = ppo_destroy,
+    .iterate = ppo_iterate,
+    .visit = ppo_visit,
+    .extend = ppo_extend,
+    .policy = ppo_policy,
+};

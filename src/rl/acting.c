@@ -1,0 +1,138 @@
+/*
+ * acting.c - from observation to action: the programs, and rein_policy_act over them.
+ */
+#include "rl/acting.h"
+
+#include <math.h>
+#include <string.h>
+
+/* rows that rein_policy_act handles at a time */
+enum { CHUNK = 256 };
+
+static rein_tensor *to_env_units(reini_act_program *act, const rein_policy *policy) {
+    if (policy->act.kind != REIN_SPACE_BOX || !policy->net.scale_actions)
+        return act->action;
+    int size = policy->act.size;
+    act->middle = rein_input(act->g, "act.middle", REIN_F32, REIN_STATIC, 1, &size);
+    act->half = rein_input(act->g, "act.half", REIN_F32, REIN_STATIC, 1, &size);
+    return rein_output(rein_add(rein_mul(act->action, act->half), act->middle), "env_action");
+}
+
+static void build(reini_act_program *act, const rein_policy *policy, int capacity, bool sample, bool masked,
+                  bool output) {
+    int logits = rein_space_logits(&policy->act);
+    act->rows = rein_extent(act->g, "rows", capacity);
+    act->slot = rein_slot(act->g, policy->layout);
+    act->in.obs = rein_input(act->g, "obs", REIN_F32, act->rows, 1, &policy->obs.size);
+    if (masked)
+        act->in.mask = rein_input(act->g, "mask", REIN_U8, act->rows, 1, &logits);
+    reini_policy_norm_inputs(policy, act->g, &act->in);
+    reini_policy_heads heads = reini_policy_build(policy, act->slot, &act->in, true, false);
+    if (sample) {
+        act->key = rein_key(act->g, "key");
+        act->action = rein_output(rein_dist_sample(&heads.dist, act->key), "action");
+        act->logp = rein_output(rein_dist_logp(&heads.dist, act->action), "logp");
+    } else {
+        act->action = rein_output(rein_dist_mode(&heads.dist), "action");
+    }
+    act->env_action = to_env_units(act, policy);
+    if (output)
+        act->output = rein_output(heads.output, "output");
+}
+
+rein_status reini_act_program_init(reini_act_program *act, const rein_policy *policy, int capacity, bool sample,
+                                   bool masked, bool output) {
+    memset(act, 0, sizeof *act);
+    act->g = rein_graph_new(REIN_F32);
+    if (act->g == NULL)
+        return reini_fail_memory(1 << 14, "an acting program");
+    build(act, policy, capacity, sample, masked, output);
+    return rein_compile(act->g, &(rein_compile_opts){.tile = 32}, &act->program);
+}
+
+void reini_act_program_release(reini_act_program *act) {
+    rein_program_free(act->program);
+    rein_graph_free(act->g);
+    memset(act, 0, sizeof *act);
+}
+
+rein_status reini_act_exec_new(const reini_act_program *act, const rein_policy *policy, rein_exec **out) {
+    REINI_TRY(rein_exec_new(act->program, NULL, out));
+    rein_exec_bind_store(*out, act->slot, policy->store);
+    reini_policy_bind_norm(policy, *out, &act->in);
+    if (act->middle != NULL) {
+        rein_exec_bind(*out, act->middle, policy->act_middle, 0);
+        rein_exec_bind(*out, act->half, policy->act_half, 0);
+    }
+    return REIN_OK;
+}
+
+/* ---- rein_policy_act ----------------------------------------------------------------------------------- */
+
+enum { GREEDY, SAMPLE, GREEDY_MASKED, SAMPLE_MASKED, VARIANTS };
+
+struct reini_acting {
+    reini_act_program program[VARIANTS];
+    rein_exec *exec[VARIANTS];
+};
+
+rein_status reini_acting_new(rein_policy *policy, reini_acting **out) {
+    reini_acting *acting = *out = REINI_NEW(reini_acting);
+    if (acting == NULL)
+        return reini_fail_memory(sizeof *acting, "a policy");
+    int variants = policy->act.kind == REIN_SPACE_BOX ? GREEDY_MASKED : VARIANTS;
+    for (int v = 0; v < variants; v++) {
+        bool sample = v == SAMPLE || v == SAMPLE_MASKED, masked = v >= GREEDY_MASKED;
+        REINI_TRY(reini_act_program_init(&acting->program[v], policy, CHUNK, sample, masked, false));
+        REINI_TRY(reini_act_exec_new(&acting->program[v], policy, &acting->exec[v]));
+    }
+    return REIN_OK;
+}
+
+void reini_acting_free(reini_acting *acting) {
+    if (acting == NULL)
+        return;
+    for (int v = 0; v < VARIANTS; v++) {
+        rein_exec_free(acting->exec[v]);
+        reini_act_program_release(&acting->program[v]);
+    }
+    reini_free(acting);
+}
+
+static void clip_to_bounds(const rein_policy *policy, float *action, int n) {
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < policy->act.size; j++) {
+            float *a = &action[i * policy->act.size + j];
+            *a = fminf(fmaxf(*a, policy->low[j]), policy->high[j]);
+        }
+}
+
+static void act_chunk(rein_policy *policy, int variant, int n, const float *obs, const uint8_t *mask,
+                      const rein_sampling *sampling, uint64_t row_base, void *actions) {
+    const reini_act_program *act = &policy->acting->program[variant];
+    rein_exec *exec = policy->acting->exec[variant];
+    rein_exec_rows(exec, act->rows, n);
+    rein_exec_bind(exec, act->in.obs, obs, 0);
+    if (mask != NULL)
+        rein_exec_bind(exec, act->in.mask, mask, 0);
+    rein_exec_bind(exec, act->env_action, actions, 0);
+    if (sampling != NULL)
+        rein_exec_key(exec, act->key, sampling->seed, 0, sampling->step, row_base);
+    rein_exec_run(exec);
+    if (policy->act.kind == REIN_SPACE_BOX)
+        clip_to_bounds(policy, actions, n);
+}
+
+void rein_policy_act(rein_policy *policy, int n, const void *obs, const uint8_t *mask, const rein_sampling *sampling,
+                     void *actions) {
+    int variant = (sampling != NULL ? SAMPLE : GREEDY) + (mask != NULL ? GREEDY_MASKED : 0);
+    size_t obs_size = (size_t)policy->obs.size, act_size = (size_t)policy->act.size;
+    size_t logits = (size_t)rein_space_logits(&policy->act);
+    for (int done = 0; done < n; done += CHUNK) {
+        int count = n - done < CHUNK ? n - done : CHUNK;
+        act_chunk(policy, variant, count, (const float *)obs + (size_t)done * obs_size,
+                  mask != NULL ? mask + (size_t)done * logits : NULL, sampling,
+                  sampling != NULL ? sampling->row_base + (uint64_t)done : 0,
+                  (char *)actions + (size_t)done * act_size * 4);
+    }
+}

@@ -1,0 +1,74 @@
+/*
+ * policy.h - inside a rein_policy: the networks an on-policy method trains, their normaliser, and the program that
+ * acts.
+ *
+ * Parameter groups: "actor" (and "log_std" for boxes), "critic", and "shared" when they have a common trunk.
+ */
+#ifndef REINI_POLICY_H
+#define REINI_POLICY_H
+
+#include <rein/nn.h>
+#include <rein/policy.h>
+#include "rl/normalise.h"
+
+/* The networks' shape; the same text fields in every algorithm that has them. */
+#define REINI_NET_FIELDS(F, E)                                                                        \
+    F(INTS, hidden, "64,64", 1, 65536, "widths of the hidden layers of actor and critic")             \
+    E(activation, "tanh", "identity|tanh|relu|silu|gelu|sigmoid", "activation of the hidden layers")  \
+    F(BOOL, shared, "false", 0, 1, "actor and critic share the hidden layers")                        \
+    E(init, "orthogonal", "orthogonal|uniform|xavier|kaiming",                                        \
+      "initial weights: orthogonal with small heads, or uniform 1/sqrt(fan-in) everywhere, ...")      \
+    F(REAL, log_std_init, "0", -20, 5, "log standard deviation of box actions at the start")          \
+    F(BOOL, scale_actions, "false", 0, 1, "box actions in units of the bounds: -1 is low, 1 is high") \
+    E(norm_obs, "none", "none|running|warmup",                                                        \
+      "standardise observations with statistics of all experience, or of a warm-up rollout alone")
+
+typedef struct reini_net_config {
+    REIN_FIELDS_STRUCT(REINI_NET_FIELDS)
+} reini_net_config;
+
+enum { REINI_NORM_NONE, REINI_NORM_RUNNING, REINI_NORM_WARMUP };
+
+struct rein_policy {
+    char algo[64], env[256];
+    rein_space obs, act;
+    reini_net_config net;
+    rein_layout *layout;
+    rein_store *store;
+    reini_moments moments;       /* of observations; empty when norm_obs is none */
+    float *norm_mean, *norm_scale; /* (obs size) what graphs read */
+    float *low, *high;           /* (act size) bounds; boxes only */
+    float *act_middle, *act_half; /* (act size) environment action = middle + half x policy action */
+    struct reini_acting *acting;  /* compiled programs that act */
+};
+
+/* A policy for an environment's spaces with weights of the seed. */
+rein_status reini_policy_new(const char *algo, const char *env, const rein_space *obs, const rein_space *act,
+                             const reini_net_config *net, bool critic, uint64_t seed, rein_policy **out);
+/* Recomputes what graphs read from the moments. */
+void reini_policy_refresh(rein_policy *policy);
+rein_status reini_policy_visit(rein_policy *policy, reini_archive *archive);
+
+/* ---- parts of graphs ----------------------------------------------------------------------------------- */
+
+/* The policy's inputs in a graph. */
+typedef struct reini_policy_inputs {
+    rein_tensor *obs;         /* (rows x obs size) */
+    rein_tensor *mask;        /* (rows x logits) U8, NULL when the environment has none */
+    rein_tensor *mean, *scale; /* static (obs size), NULL when not normalised */
+} reini_policy_inputs;
+
+/* What a policy computes from an observation. */
+typedef struct reini_policy_heads {
+    rein_dist dist;
+    rein_tensor *output; /* (rows x k) logits or means, before masks */
+    rein_tensor *value;  /* (rows x 1), NULL unless asked for */
+} reini_policy_heads;
+
+/* Declares mean and scale inputs when the policy normalises; obs and mask are the caller's. */
+void reini_policy_norm_inputs(const rein_policy *policy, rein_graph *g, reini_policy_inputs *in);
+void reini_policy_bind_norm(const rein_policy *policy, rein_exec *exec, const reini_policy_inputs *in);
+reini_policy_heads reini_policy_build(const rein_policy *policy, int slot, const reini_policy_inputs *in, bool actor,
+                                      bool critic);
+
+#endif

@@ -1,0 +1,387 @@
+/*
+ * rollout.c - the collector: workers, each stepping its range of environments with its own copy of the policy.
+ */
+#include "rl/rollout.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+/* clocks are read on every 8th step and scaled: reading them costs as much as stepping an environment */
+enum { CLOCK_EVERY = 8, ACTION_STREAM = 1 };
+
+struct reini_collector {
+    reini_collector_opts opts;
+    rein_policy *policy;
+    rein_vec *vec;
+    reini_rollout rollout;
+    void *env_action;     /* (T x N x act_size) in the environment's units; the rollout's action unless scaled */
+    float *last_obs;      /* (N x obs_size) staging for final observations */
+    float *obs_now;       /* (N x obs_size) where the next rollout starts */
+    uint8_t *mask_now;    /* (N x logits) */
+    float *final_batch;   /* (N x final_capacity x obs_size) */
+    float *final_value;   /* (N x final_capacity) */
+    int workers;
+    reini_act_program act;
+    rein_exec **act_exec; /* one for each worker */
+    rein_graph *value_graph;
+    rein_program *value_program;
+    rein_exec *value_exec;
+    reini_policy_inputs value_in;
+    rein_tensor *value;
+    uint64_t step; /* steps taken by every environment so far */
+    bool started;
+    reini_episodes episodes;
+    void *saved_vec; /* for checkpoints */
+    double env_seconds, act_seconds;
+};
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- construction -------------------------------------------------------------------------------------- */
+
+static rein_status allocate_rollout(reini_rollout *r, const reini_collector_opts *o, int32_t horizon) {
+    const rein_space *obs = &o->env->obs, *act = &o->env->act;
+    r->T = o->n_steps;
+    r->N = o->n_envs;
+    r->obs_size = obs->size;
+    r->act_size = act->size;
+    r->logits = rein_space_logits(act);
+    size_t TN = (size_t)(r->T * r->N), N = (size_t)r->N, all = TN + N;
+    /* only the time limit truncates, so at most every horizon steps, unless the environment does it itself */
+    r->final_capacity = horizon > 0 && o->env->create == NULL ? r->T / horizon + 2 : r->T;
+    if (r->final_capacity > r->T)
+        r->final_capacity = r->T;
+    size_t finals = N * (size_t)r->final_capacity;
+    bool ok = (r->obs = REINI_NEW_ARRAY(float, all * (size_t)r->obs_size)) &&
+              (r->action = REINI_NEW_ARRAY(float, TN * (size_t)r->act_size)) &&
+              (r->logp = REINI_NEW_ARRAY(float, TN)) && (r->reward = REINI_NEW_ARRAY(float, TN)) &&
+              (r->terminated = REINI_NEW_ARRAY(uint8_t, TN)) && (r->truncated = REINI_NEW_ARRAY(uint8_t, TN)) &&
+              (r->done = REINI_NEW_ARRAY(uint8_t, TN)) && (r->value = REINI_NEW_ARRAY(float, all)) &&
+              (r->adv = REINI_NEW_ARRAY(float, TN)) && (r->ret = REINI_NEW_ARRAY(float, TN)) &&
+              (r->ep_return = REINI_NEW_ARRAY(float, TN)) && (r->ep_length = REINI_NEW_ARRAY(int32_t, TN)) &&
+              (r->final_obs = REINI_NEW_ARRAY(float, finals * (size_t)r->obs_size)) &&
+              (r->final_step = REINI_NEW_ARRAY(int32_t, finals)) && (r->final_count = REINI_NEW_ARRAY(int32_t, N));
+    if (ok && o->output)
+        ok = (r->output = REINI_NEW_ARRAY(float, TN * (size_t)r->logits)) != NULL;
+    if (ok && o->env->mask != NULL)
+        ok = (r->mask = REINI_NEW_ARRAY(uint8_t, all * (size_t)r->logits)) != NULL;
+    return ok ? REIN_OK : reini_fail_memory(all * (size_t)(r->obs_size + r->act_size + 8) * 4, "a rollout");
+}
+
+static rein_status make_value_program(reini_collector *c) {
+    const reini_rollout *r = &c->rollout;
+    if (!c->opts.critic)
+        return REIN_OK;
+    rein_graph *g = c->value_graph = rein_graph_new(REIN_F32);
+    if (g == NULL)
+        return reini_fail_memory(1 << 14, "a value program");
+    int rows = rein_extent(g, "rows", (r->T + 1) * r->N), slot = rein_slot(g, c->policy->layout);
+    c->value_in.obs = rein_input(g, "obs", REIN_F32, rows, 1, &r->obs_size);
+    reini_policy_norm_inputs(c->policy, g, &c->value_in);
+    c->value = rein_output(reini_policy_build(c->policy, slot, &c->value_in, false, true).value, "value");
+    REINI_TRY(rein_compile(g, NULL, &c->value_program));
+    REINI_TRY(rein_exec_new(c->value_program, c->opts.pool, &c->value_exec));
+    rein_exec_bind_store(c->value_exec, slot, c->policy->store);
+    reini_policy_bind_norm(c->policy, c->value_exec, &c->value_in);
+    return REIN_OK;
+}
+
+static rein_status make_act_programs(reini_collector *c) {
+    const reini_rollout *r = &c->rollout;
+    int threads = rein_pool_threads(c->opts.pool);
+    c->workers = threads < r->N ? threads : (int)r->N;
+    REINI_TRY(reini_act_program_init(&c->act, c->policy, (int)r->N, true, r->mask != NULL, r->output != NULL));
+    c->act_exec = REINI_NEW_ARRAY(rein_exec *, (size_t)c->workers);
+    if (c->act_exec == NULL)
+        return reini_fail_memory(64, "a rollout");
+    for (int w = 0; w < c->workers; w++)
+        REINI_TRY(reini_act_exec_new(&c->act, c->policy, &c->act_exec[w]));
+    return REIN_OK;
+}
+
+static rein_status fill(reini_collector *c) {
+    reini_rollout *r = &c->rollout;
+    rein_vec_opts vec = {.n = (int)c->opts.n_envs, .seed = c->opts.seed, .config = c->opts.env_config};
+    REINI_TRY(rein_vec_new(c->opts.env, &vec, &c->vec));
+    REINI_TRY(allocate_rollout(r, &c->opts, rein_vec_horizon(c->vec)));
+    REINI_TRY(make_act_programs(c));
+    REINI_TRY(make_value_program(c));
+    size_t finals = (size_t)(r->N * r->final_capacity), N = (size_t)r->N;
+    c->env_action = c->act.env_action == c->act.action
+                        ? r->action
+                        : REINI_NEW_ARRAY(float, (size_t)r->T * N * (size_t)r->act_size);
+    c->last_obs = REINI_NEW_ARRAY(float, N * (size_t)r->obs_size);
+    c->obs_now = REINI_NEW_ARRAY(float, N * (size_t)r->obs_size);
+    c->mask_now = r->mask != NULL ? REINI_NEW_ARRAY(uint8_t, N * (size_t)r->logits) : NULL;
+    c->final_batch = REINI_NEW_ARRAY(float, finals * (size_t)r->obs_size);
+    c->final_value = REINI_NEW_ARRAY(float, finals);
+    c->saved_vec = reini_new(rein_vec_save_size(c->vec));
+    if (!c->env_action || !c->last_obs || !c->obs_now || (r->mask && !c->mask_now) || !c->final_batch || !c->final_value || !c->saved_vec)
+        return reini_fail_memory(finals * (size_t)r->obs_size * 4, "a rollout");
+    return REIN_OK;
+}
+
+rein_status reini_collector_new(const reini_collector_opts *opts, rein_policy *policy, reini_collector **out) {
+    reini_collector *c = REINI_NEW(reini_collector);
+    if (c == NULL)
+        return reini_fail_memory(sizeof *c, "a rollout");
+    c->opts = *opts;
+    c->policy = policy;
+    rein_status status = fill(c);
+    if (status != REIN_OK) {
+        reini_collector_free(c);
+        return status;
+    }
+    *out = c;
+    return REIN_OK;
+}
+
+static void free_rollout(reini_rollout *r) {
+    void *arrays[] = {r->obs,  r->action, r->logp, r->output,    r->mask,      r->reward,    r->terminated, r->truncated,
+                      r->done, r->value,  r->adv,  r->ret,       r->ep_return, r->ep_length, r->final_obs,
+                      r->final_step, r->final_count};
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
+        reini_free(arrays[i]);
+}
+
+void reini_collector_free(reini_collector *c) {
+    if (c == NULL)
+        return;
+    for (int w = 0; c->act_exec != NULL && w < c->workers; w++)
+        rein_exec_free(c->act_exec[w]);
+    reini_free(c->act_exec);
+    reini_act_program_release(&c->act);
+    rein_exec_free(c->value_exec);
+    rein_program_free(c->value_program);
+    rein_graph_free(c->value_graph);
+    if (c->env_action != c->rollout.action)
+        reini_free(c->env_action);
+    reini_free(c->last_obs);
+    reini_free(c->obs_now);
+    reini_free(c->mask_now);
+    reini_free(c->final_batch);
+    reini_free(c->final_value);
+    reini_free(c->saved_vec);
+    free_rollout(&c->rollout);
+    rein_vec_free(c->vec);
+    reini_free(c);
+}
+
+/* ---- stepping ------------------------------------------------------------------------------------------ */
+
+/* The slab of step t: what is written lies at the row of environment 0. */
+static rein_slab slab_of(reini_collector *c, int64_t t) {
+    reini_rollout *r = &c->rollout;
+    int64_t at = t * r->N;
+    return (rein_slab){
+        .action = (char *)c->env_action + at * r->act_size * 4,
+        .obs = r->obs + (at + r->N) * r->obs_size,
+        .reward = r->reward + at,
+        .terminated = r->terminated + at,
+        .truncated = r->truncated + at,
+        .final_obs = c->last_obs,
+        .mask = r->mask != NULL ? r->mask + (at + r->N) * r->logits : NULL,
+        .ep_return = r->ep_return + at,
+        .ep_length = r->ep_length + at,
+    };
+}
+
+static void act(reini_collector *c, rein_exec *exec, int64_t t, int64_t begin) {
+    const reini_rollout *r = &c->rollout;
+    const reini_act_program *a = &c->act;
+    int64_t row = t * r->N + begin;
+    rein_exec_bind(exec, a->in.obs, r->obs + row * r->obs_size, 0);
+    if (r->mask != NULL)
+        rein_exec_bind(exec, a->in.mask, r->mask + row * r->logits, 0);
+    rein_exec_bind(exec, a->action, (char *)r->action + row * r->act_size * 4, 0);
+    if (a->env_action != a->action)
+        rein_exec_bind(exec, a->env_action, (char *)c->env_action + row * r->act_size * 4, 0);
+    rein_exec_bind(exec, a->logp, r->logp + row, 0);
+    if (a->output != NULL)
+        rein_exec_bind(exec, a->output, r->output + row * r->logits, 0);
+    rein_exec_key(exec, a->key, c->opts.seed, ACTION_STREAM, c->step + (uint64_t)t, (uint64_t)begin);
+    rein_exec_run(exec);
+}
+
+/* Keeps the last observations of episodes that step t truncated. */
+static void keep_finals(reini_collector *c, int64_t t, int64_t begin, int64_t end) {
+    reini_rollout *r = &c->rollout;
+    const uint8_t *truncated = r->truncated + t * r->N, *terminated = r->terminated + t * r->N;
+    for (int64_t n = begin; n < end; n++) {
+        if (!truncated[n] || terminated[n] || r->final_count[n] == r->final_capacity)
+            continue;
+        int64_t at = n * r->final_capacity + r->final_count[n]++;
+        r->final_step[at] = (int32_t)t;
+        memcpy(r->final_obs + at * r->obs_size, c->last_obs + n * r->obs_size, (size_t)r->obs_size * sizeof(float));
+    }
+}
+
+static bool any(const uint8_t *flags, int64_t n) {
+    uint8_t seen = 0;
+    for (int64_t i = 0; i < n; i++)
+        seen |= flags[i];
+    return seen != 0;
+}
+
+static void collect_range(void *user, int worker, int workers) {
+    reini_collector *c = user;
+    reini_rollout *r = &c->rollout;
+    if (worker >= c->workers)
+        return;
+    int share = workers < c->workers ? workers : c->workers;
+    int64_t begin = r->N * worker / share, end = r->N * (worker + 1) / share;
+    rein_exec *exec = c->act_exec[worker];
+    rein_exec_rows(exec, c->act.rows, end - begin);
+    double act_time = 0, env_time = 0;
+    for (int64_t t = 0; t < r->T; t++) {
+        bool timed = worker == 0 && t % CLOCK_EVERY == 0;
+        double start = timed ? now() : 0;
+        act(c, exec, t, begin);
+        double middle = timed ? now() : 0;
+        rein_slab slab = slab_of(c, t);
+        rein_vec_step(c->vec, (int)begin, (int)end, &slab);
+        if (any(r->truncated + t * r->N + begin, end - begin))
+            keep_finals(c, t, begin, end);
+        if (timed) {
+            act_time += middle - start;
+            env_time += now() - middle;
+        }
+    }
+    if (worker == 0) {
+        c->act_seconds = act_time;
+        c->env_seconds = env_time;
+    }
+}
+
+static void note_episodes(reini_collector *c) {
+    const reini_rollout *r = &c->rollout;
+    reini_episodes *e = &c->episodes;
+    for (int64_t i = 0; i < r->T * r->N; i++) {
+        if (!r->done[i])
+            continue;
+        e->returns[e->count % REINI_WINDOW] = r->ep_return[i];
+        e->lengths[e->count % REINI_WINDOW] = r->ep_length[i];
+        e->count++;
+    }
+}
+
+void reini_collector_restart(reini_collector *c) {
+    reini_rollout *r = &c->rollout;
+    rein_slab slab = {.obs = c->obs_now, .mask = c->mask_now};
+    rein_vec_reset(c->vec, 0, (int)r->N, &slab);
+    c->started = true;
+}
+
+/* copies the observations and masks of one step */
+static void copy_rows(const reini_rollout *r, float *obs, const float *from, uint8_t *mask, const uint8_t *from_mask) {
+    memcpy(obs, from, (size_t)(r->N * r->obs_size) * sizeof(float));
+    if (r->mask != NULL)
+        memcpy(mask, from_mask, (size_t)(r->N * r->logits));
+}
+
+void reini_collector_run(reini_collector *c, double *env_seconds, double *act_seconds) {
+    reini_rollout *r = &c->rollout;
+    double start = now();
+    if (!c->started)
+        reini_collector_restart(c);
+    copy_rows(r, r->obs, c->obs_now, r->mask, c->mask_now);
+    memset(r->final_count, 0, (size_t)r->N * sizeof *r->final_count);
+    if (c->workers == 1)
+        collect_range(c, 0, 1);
+    else
+        rein_pool_run(c->opts.pool, collect_range, c);
+    for (int64_t i = 0; i < r->T * r->N; i++)
+        r->done[i] = r->terminated[i] | r->truncated[i];
+    note_episodes(c);
+    c->step += (uint64_t)r->T;
+    uint8_t *last_mask = r->mask != NULL ? r->mask + r->T * r->N * r->logits : NULL;
+    copy_rows(r, c->obs_now, r->obs + r->T * r->N * r->obs_size, c->mask_now, last_mask);
+    /* the sampled clocks give the shares, the whole duration the scale */
+    double whole = now() - start, sampled = c->env_seconds + c->act_seconds;
+    double share = sampled > 0 ? c->env_seconds / sampled : 0.5;
+    *env_seconds += whole * share;
+    *act_seconds += whole * (1 - share);
+}
+
+/* ---- values -------------------------------------------------------------------------------------------- */
+
+static void values_of(reini_collector *c, const float *obs, float *value, int64_t rows) {
+    if (rows == 0)
+        return;
+    rein_exec_rows(c->value_exec, 0, rows);
+    rein_exec_bind(c->value_exec, c->value_in.obs, obs, 0);
+    rein_exec_bind(c->value_exec, c->value, value, 0);
+    rein_exec_run(c->value_exec);
+}
+
+static void fold_finals(reini_collector *c, double discount) {
+    reini_rollout *r = &c->rollout;
+    int64_t k = 0;
+    size_t row = (size_t)r->obs_size * sizeof(float);
+    for (int64_t n = 0; n < r->N; n++)
+        for (int i = 0; i < r->final_count[n]; i++)
+            memcpy(c->final_batch + k++ * r->obs_size, r->final_obs + (n * r->final_capacity + i) * r->obs_size, row);
+    values_of(c, c->final_batch, c->final_value, k);
+    k = 0;
+    for (int64_t n = 0; n < r->N; n++)
+        for (int i = 0; i < r->final_count[n]; i++)
+            r->reward[r->final_step[n * r->final_capacity + i] * r->N + n] += (float)discount * c->final_value[k++];
+}
+
+void reini_collector_evaluate(reini_collector *c, double discount) {
+    reini_rollout *r = &c->rollout;
+    if (c->value_exec == NULL) {
+        memset(r->value, 0, (size_t)((r->T + 1) * r->N) * sizeof(float));
+    } else {
+        values_of(c, r->obs, r->value, (r->T + 1) * r->N);
+        fold_finals(c, discount);
+    }
+}
+
+/* ---- the rest ------------------------------------------------------------------------------------------ */
+
+reini_rollout *reini_collector_rollout(reini_collector *c) {
+    return &c->rollout;
+}
+
+const reini_episodes *reini_collector_episodes(const reini_collector *c) {
+    return &c->episodes;
+}
+
+double reini_episodes_mean_return(const reini_episodes *e) {
+    int n = e->count < REINI_WINDOW ? (int)e->count : REINI_WINDOW;
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += e->returns[i];
+    return n > 0 ? sum / n : NAN;
+}
+
+double reini_episodes_mean_length(const reini_episodes *e) {
+    int n = e->count < REINI_WINDOW ? (int)e->count : REINI_WINDOW;
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += e->lengths[i];
+    return n > 0 ? sum / n : NAN;
+}
+
+rein_status reini_collector_visit(reini_collector *c, reini_archive *archive) {
+    reini_rollout *r = &c->rollout;
+    size_t size = rein_vec_save_size(c->vec);
+    if (!reini_archive_loading(archive))
+        rein_vec_save(c->vec, c->saved_vec);
+    REINI_TRY(reini_archive_bytes(archive, "collector.environments", c->saved_vec, size));
+    if (reini_archive_loading(archive))
+        REINI_TRY(rein_vec_load(c->vec, c->saved_vec, size));
+    REINI_TRY(reini_archive_bytes(archive, "collector.step", &c->step, sizeof c->step));
+    REINI_TRY(reini_archive_bytes(archive, "collector.started", &c->started, sizeof c->started));
+    REINI_TRY(reini_archive_bytes(archive, "collector.episodes", &c->episodes, sizeof c->episodes));
+    REINI_TRY(reini_archive_bytes(archive, "collector.obs", c->obs_now, (size_t)(r->N * r->obs_size) * sizeof(float)));
+    if (r->mask != NULL)
+        REINI_TRY(reini_archive_bytes(archive, "collector.mask", c->mask_now, (size_t)(r->N * r->logits)));
+    return REIN_OK;
+}
