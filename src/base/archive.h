@@ -21,14 +21,15 @@
 
 typedef struct reini_archive reini_archive;
 
-/* Starts an archive to be saved at path. The header is borrowed until the finish. */
+/* Starts an archive to be saved at path. The header is written at once, not kept. */
 rein_status reini_archive_create(const char *path, const json_t *header, reini_archive **out);
-/* Opens and verifies. *header is borrowed from the archive. */
+/* Opens and verifies. *header (may be NULL) is borrowed from the archive. */
 rein_status reini_archive_open(const char *path, reini_archive **out, const json_t **header);
-/* Saves or loads `size` bytes under a name; entries must come in the same order. */
+/* Saves or loads `size` bytes under a name (1 to 255 bytes); entries must come in the same order. A failure stays:
+ * every later call and the finish return it. */
 rein_status reini_archive_bytes(reini_archive *ar, const char *name, void *data, size_t size);
-/* Variable size: saving writes size bytes; loading returns the stored size through *size first when data is
- * NULL, then the bytes in a second call with the same name. */
+/* For entries of variable size, called before reini_archive_bytes with the same name: loading sets *size to the stored
+ * size of the next entry (never more than the file holds) so that room can be made; saving leaves it alone. */
 rein_status reini_archive_size(reini_archive *ar, const char *name, size_t *size);
 bool reini_archive_loading(const reini_archive *ar);
 /* Saving: completes, syncs and renames. Loading: checks that every entry was taken. Frees the archive; on failure

@@ -161,7 +161,8 @@ static rein_status check_schedule(const rein_field *f, const rein_schedule *s) {
 
 static rein_status check_ints(const rein_field *f, const rein_ints *ints) {
     if (ints->count < 0 || ints->count > REIN_INTS_MAX)
-        return reini_fail(REIN_USAGE, "%s: %d values, expected at most %d", f->name, ints->count, REIN_INTS_MAX);
+        return reini_fail(REIN_USAGE, "%s: %d values, expected at most %d", f->name, ints->count,
+                          REIN_INTS_MAX);
     for (int i = 0; i < ints->count; i++)
         REINI_TRY(check_whole(f, ints->at[i]));
     return REIN_OK;
@@ -169,9 +170,11 @@ static rein_status check_ints(const rein_field *f, const rein_ints *ints) {
 
 /* length of the UTF-8 character at text, 0 when it is malformed (overlong, surrogate, beyond U+10FFFF, cut) */
 static size_t utf8_length(const unsigned char *text) {
-    size_t n = text[0] < 0x80 ? 1 : text[0] >= 0xc2 && text[0] < 0xe0 ? 2 : (text[0] & 0xf0) == 0xe0 ? 3
-               : text[0] >= 0xf0 && text[0] < 0xf5                     ? 4
-                                                                       : 0;
+    size_t n = text[0] < 0x80                      ? 1
+               : text[0] >= 0xc2 && text[0] < 0xe0 ? 2
+               : (text[0] & 0xf0) == 0xe0          ? 3
+               : text[0] >= 0xf0 && text[0] < 0xf5 ? 4
+                                                   : 0;
     for (size_t i = 1; i < n; i++)
         if ((text[i] & 0xc0) != 0x80)
             return 0;
@@ -375,7 +378,8 @@ static rein_status fail_name(const rein_field *fields, int n, const char *name) 
     return reini_fail(REIN_USAGE, "no field \"%s\"", quoted(quote, name));
 }
 
-rein_status rein_fields_set(const rein_field *fields, int n, void *config, const char *name, const char *text) {
+rein_status rein_fields_set(const rein_field *fields, int n, void *config, const char *name,
+                            const char *text) {
     int i = rein_fields_find(fields, n, name);
     if (i < 0)
         return fail_name(fields, n, name);

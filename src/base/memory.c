@@ -21,7 +21,8 @@
 #endif
 
 #define ALIGN 64
-#define LIVE 0x5265696e4c697665u /* marks a head, so that freeing a foreign pointer is caught by an assertion */
+#define LIVE                                                                                                 \
+    0x5265696e4c697665u /* marks a head, so that freeing a foreign pointer is caught by an assertion */
 
 typedef struct head {
     void *base; /* what calloc returned */

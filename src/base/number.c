@@ -186,5 +186,9 @@ size_t reini_real_print(char out[REINI_REAL_TEXT], double value) {
         if (!isfinite(value) || read_double(out) == value)
             break;
     }
+    /* 1e+01 to 1e+06 read better as whole numbers, which they are: all their digits are before the point */
+    const char *exponent = strchr(out, 'e');
+    if (exponent && exponent[1] == '+' && exponent[2] == '0' && exponent[3] < '7')
+        length = reini_real_format(out, value, exponent[3] - '0' + 1);
     return length;
 }

@@ -16,7 +16,7 @@ typedef struct reini_st_tensor {
     const char *dtype; /* "F32", "F64", "BF16", "I32", "U8", ... as in the file */
     int ndim;
     int64_t shape[8];
-    const void *data;
+    const void *data; /* in the mapping; aligned to the element size in files of known writers, not in all */
     size_t bytes;
 } reini_st_tensor;
 
@@ -24,12 +24,14 @@ typedef struct reini_safetensors reini_safetensors;
 rein_status reini_safetensors_open(const char *path, reini_safetensors **out);
 void reini_safetensors_close(reini_safetensors *st);
 int reini_safetensors_count(const reini_safetensors *st);
+/* i-th in the order of the bytes; NULL past the end. */
 const reini_st_tensor *reini_safetensors_at(const reini_safetensors *st, int i);
 const reini_st_tensor *reini_safetensors_find(const reini_safetensors *st, const char *name); /* NULL absent */
 /* Value of a metadata key, NULL when absent. */
 const char *reini_safetensors_meta(const reini_safetensors *st, const char *key);
 
-/* Writes atomically. keys/values: n_meta metadata strings. */
+/* Writes atomically, byte for byte as the original library: tensors by descending dtype, then by name, whatever the
+ * order given. keys/values: n_meta metadata strings. */
 rein_status reini_safetensors_write(const char *path, const reini_st_tensor *tensors, int n,
                                     const char *const *keys, const char *const *values, int n_meta);
 #endif

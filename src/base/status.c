@@ -17,8 +17,8 @@ const char *rein_error(void) {
 
 const char *rein_status_text(rein_status status) {
     switch (status) {
-#define X(code, text) \
-    case REIN_##code: \
+#define X(code, text)                                                                                        \
+    case REIN_##code:                                                                                        \
         return text;
         REIN_STATUS_LIST(X)
 #undef X

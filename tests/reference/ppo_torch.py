@@ -38,7 +38,8 @@ MASKED_LOGIT = -1e8
 VARIANTS = {
     "A": dict(kind="discrete", obs=4, heads=[3], value_clip=True, penalty=False, seed=11),
     "B": dict(kind="gaussian", obs=3, actions=2, value_clip=True, penalty=False, seed=22),
-    "C": dict(kind="discrete", obs=4, heads=[3], value_clip=False, penalty=False, seed=33, mask=True),
+    "C": dict(kind="discrete", obs=4, heads=[3], value_clip=False, penalty=False, seed=33,
+              mask=True),
     "D": dict(kind="discrete", obs=4, heads=[3, 2], value_clip=False, penalty=False, seed=44),
     "E": dict(kind="discrete", obs=4, heads=[3], value_clip=False, penalty=True, seed=55),
 }
@@ -95,7 +96,7 @@ def gaussian_terms(mean, log_std, actions):
 
 
 def make_batch(spec, params, rng):
-    """Random rows; the old policy is the new one with perturbed outputs, so ratios differ from 1."""
+    """Random rows; the old policy is the new one with perturbed outputs (ratios differ from 1)."""
     tensors = {k: torch.tensor(v) for k, v in params.items()}
     batch = {"obs": f32(rng.normal(0, 1, (ROWS, spec["obs"])))}
     obs = torch.tensor(batch["obs"])
@@ -124,9 +125,8 @@ def make_batch(spec, params, rng):
             mask = torch.tensor(table)
         probs = [lp.exp().numpy() for lp in
                  head_log_probs(spec, torch.tensor(batch["old_logits"]), mask)]
-        batch["actions"] = numpy.stack(
-            [[rng.choice(p.shape[1], p=p[r] / p[r].sum()) for r in range(ROWS)] for p in probs], axis=1
-        )
+        draws = [[rng.choice(p.shape[1], p=p[r] / p[r].sum()) for r in range(ROWS)] for p in probs]
+        batch["actions"] = numpy.stack(draws, axis=1)
         old = categorical_terms(
             spec, torch.tensor(batch["old_logits"]), mask, torch.tensor(batch["actions"])
         )[0]
@@ -227,7 +227,9 @@ def write(path, data):
     lines = []
     for key, value in data.items():
         if isinstance(value, dict):
-            inner = ",\n".join("  %s: %s" % (json.dumps(k), json.dumps(v)) for k, v in value.items())
+            inner = ",\n".join(
+                "  %s: %s" % (json.dumps(k), json.dumps(v)) for k, v in value.items()
+            )
             lines.append("%s: {\n%s\n}" % (json.dumps(key), inner))
         elif key == "updates":
             inner = ",\n".join("  " + json.dumps(v) for v in value)
@@ -292,8 +294,8 @@ def make(name, spec, folder):
             "entropy": "mean over rows, summed over heads or dimensions",
             "approx_kl": "mean((ratio - 1) - log ratio)",
             "clip_fraction": "share of rows with |ratio - 1| > clip",
-            "grad_norm": "2-norm over all parameters before clipping; then every gradient is scaled "
-                         "by min(1, max_grad_norm / (grad_norm + 1e-6))",
+            "grad_norm": "2-norm over all parameters before clipping; then every gradient is "
+                         "scaled by min(1, max_grad_norm / (grad_norm + 1e-6))",
             "adam": "p -= lr * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)",
             "mask": "1 = allowed; masked logits are replaced by -1e8 before the softmax",
             "actions": "discrete: one index per head; box: raw action",

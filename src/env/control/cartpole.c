@@ -53,7 +53,7 @@ typedef struct cartpole_model {
     real inverse_mass;    /* 1 / M */
     real length_4_3;      /* 4 l / 3 */
     real length_ratio;    /* l masspole / M */
-    real reward, reward_end;
+    float reward, reward_end;
     bool semi_implicit;
 } cartpole_model;
 
@@ -70,8 +70,8 @@ REINI_INLINE cartpole_model cartpole_model_of(const void *config) {
         .inverse_mass = R(inverse_mass),
         .length_4_3 = R(c->length * (4.0 / 3.0)),
         .length_ratio = R(c->length * c->masspole * inverse_mass),
-        .reward = c->sutton_barto_reward ? R(0) : R(1),
-        .reward_end = c->sutton_barto_reward ? R(-1) : R(1),
+        .reward = c->sutton_barto_reward ? 0 : 1,
+        .reward_end = c->sutton_barto_reward ? -1 : 1,
         .semi_implicit = c->integrator == 1,
     };
     return m;
@@ -96,6 +96,13 @@ REINI_INLINE int cartpole_move(const cartpole_model *m, cartpole_state *s, int32
            (s->theta > m->theta_threshold);
 }
 
+REINI_INLINE void cartpole_write(const cartpole_state *s, float *obs) {
+    obs[0] = (float)s->x;
+    obs[1] = (float)s->x_dot;
+    obs[2] = (float)s->theta;
+    obs[3] = (float)s->theta_dot;
+}
+
 static void cartpole_reset(const void *config, void *state, rein_rng *rng) {
     const cartpole_config *c = config;
     cartpole_state *s = state;
@@ -109,39 +116,21 @@ static void cartpole_reset(const void *config, void *state, rein_rng *rng) {
 static rein_step cartpole_step(const void *config, void *state, const void *action, rein_rng *rng) {
     cartpole_model m = cartpole_model_of(config);
     bool end = cartpole_move(&m, state, *(const int32_t *)action);
-    return (rein_step){.reward = (float)(end ? m.reward_end : m.reward), .terminated = end};
+    return (rein_step){.reward = end ? m.reward_end : m.reward, .terminated = end};
 }
 
 static void cartpole_observe(const void *config, const void *state, void *obs) {
-    const cartpole_state *s = state;
-    float *o = obs;
-    o[0] = (float)s->x;
-    o[1] = (float)s->x_dot;
-    o[2] = (float)s->theta;
-    o[3] = (float)s->theta_dot;
+    cartpole_write(state, obs);
 }
 
-REINI_INLINE void cartpole_range_body(REINI_RANGE_PARAMS) {
-    const cartpole_model m = cartpole_model_of(config);
-    cartpole_state *restrict s = states;
-    const int32_t *restrict action = actions;
-    float *restrict o = obs;
-    float *restrict r = reward;
-    uint8_t *restrict ended = terminated;
-    for (int i = 0; i < n; i++) {
-        cartpole_state next = s[i];
-        int end = cartpole_move(&m, &next, action[i]);
-        s[i] = next;
-        o[4 * i] = (float)next.x;
-        o[4 * i + 1] = (float)next.x_dot;
-        o[4 * i + 2] = (float)next.theta;
-        o[4 * i + 3] = (float)next.theta_dot;
-        r[i] = (float)(end ? m.reward_end : m.reward);
-        ended[i] = (uint8_t)end;
-    }
-    memset(truncated, 0, (size_t)n);
+REINI_INLINE int cartpole_lane(const cartpole_model *m, cartpole_state *s, int32_t action, float *reward,
+                               float *obs) {
+    int end = cartpole_move(m, s, action);
+    cartpole_write(s, obs);
+    *reward = end ? m->reward_end : m->reward;
+    return end;
 }
-REINI_STEP_RANGE(cartpole_range)
+REINI_STEP_RANGE(cartpole, int32_t, 4)
 
 static const float cartpole_low[4] = {-4.8f, -INFINITY, -0.41887903f, -INFINITY};
 static const float cartpole_high[4] = {4.8f, INFINITY, 0.41887903f, INFINITY};

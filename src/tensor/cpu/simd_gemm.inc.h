@@ -27,7 +27,7 @@ WIDE_INLINE wf gemm_load(const float *p, int v, int nv, int64_t last, bool parti
 /* Rows [i, i + mr), columns [j, j + nv vectors), the last vector of `last` lanes when partial. */
 WIDE_INLINE void gemm_block(const gemm *g, const int mr, const int nv, int64_t i, int64_t j, int64_t last,
                             const bool partial) {
-    wf sum[mr][nv];
+    wf sum[16][4];
     float *c = g->c + i * g->c_row + j;
     const float *a = g->a + i * g->a_row, *b = g->b + j;
     if (g->add) {
@@ -47,7 +47,7 @@ WIDE_INLINE void gemm_block(const gemm *g, const int mr, const int nv, int64_t i
     }
     int64_t a_row = g->a_row, a_k = g->a_k, b_row = g->b_row;
     for (int64_t k = g->k; k > 0; k--, a += a_k, b += b_row) {
-        wf line[nv];
+        wf line[4];
 #pragma GCC unroll 4
         for (int v = 0; v < nv; v++)
             line[v] = gemm_load(b, v, nv, last, partial);

@@ -29,22 +29,22 @@ WIDE_INLINE void store_some(float *p, wf x, int64_t n) {
         wf_store_n(p, x, n);
 }
 
-/* The body for every vector of a row of `width`: elements [j, j + m). */
+/* The body for every vector of a row of `width`: elements [j, j + lanes). */
 #define EACH(width, ...)                                            \
     do {                                                            \
         int64_t j = 0;                                              \
         for (; j + WF_LANES <= (width); j += WF_LANES) {            \
-            const int64_t m = WF_LANES;                             \
+            const int64_t lanes = WF_LANES;                             \
             __VA_ARGS__                                             \
         }                                                           \
         if (j < (width)) {                                          \
-            const int64_t m = (width) - j;                          \
+            const int64_t lanes = (width) - j;                          \
             __VA_ARGS__                                             \
         }                                                           \
     } while (0)
-#define LOAD(p)        load_some((p) + j, m)
-#define STORE(p, x)    store_some((p) + j, x, m)
-#define ADD_TO(sum, x) sum = wf_add(sum, m == WF_LANES ? (x) : wf_first(x, m))
+#define LOAD(p)        load_some((p) + j, lanes)
+#define STORE(p, x)    store_some((p) + j, x, lanes)
+#define ADD_TO(sum, x) sum = wf_add(sum, lanes == WF_LANES ? (x) : wf_first(x, lanes))
 
 WIDE_INLINE wm masked(wf x) {
     return wf_eq(x, wf_set1(-__builtin_inff()));

@@ -1,0 +1,137 @@
+/*
+ * cmd_help.c - help of the command, of every verb and of every algorithm, printed from the tables.
+ */
+#include <math.h>
+#include <string.h>
+#include "cli.h"
+
+/* short: 1e6 rather than 1000000 or 1e+06 */
+static void print_number(char out[32], double value) {
+    snprintf(out, 32, fabs(value) < 1e6 ? "%.7g" : "%g", value);
+    char *plus = strchr(out, '+');
+    if (plus) {
+        size_t zeros = strspn(plus + 1, "0");
+        memmove(plus, plus + 1 + zeros, strlen(plus + 1 + zeros) + 1);
+    }
+}
+
+void cli_range(const rein_field *field, char *out, size_t size) {
+    char low[32], high[32];
+    out[0] = 0;
+    if (field->kind == REIN_FIELD_ENUM)
+        snprintf(out, size, "%s", field->choices);
+    if (field->kind == REIN_FIELD_ENUM || field->kind == REIN_FIELD_TEXT || field->kind == REIN_FIELD_BOOL)
+        return;
+    bool from = isfinite(field->low) && field->low > -1e300,
+         to = isfinite(field->high) && field->high < 1e300;
+    print_number(low, field->low);
+    print_number(high, field->high);
+    if (from && to)
+        snprintf(out, size, "%s..%s", low, high);
+    else if (from)
+        snprintf(out, size, ">= %s", low);
+    else if (to)
+        snprintf(out, size, "<= %s", high);
+}
+
+static void print_row(const char *left, const char *doc, const char *range) {
+    printf("  %-34s %s", left, doc);
+    if (*range)
+        printf(" [%s]", range);
+    putchar('\n');
+}
+
+void cli_help_fields(const char *heading, const char *prefix, const rein_field *fields, int n) {
+    printf("\n%s\n", heading);
+    for (int i = 0; i < n; i++) {
+        char left[192], range[256];
+        snprintf(left, sizeof left, "--%s%s=%s", prefix, fields[i].name,
+                 *fields[i].initial ? fields[i].initial : "TEXT");
+        cli_range(&fields[i], range, sizeof range);
+        print_row(left, fields[i].doc, range);
+    }
+}
+
+static void print_options(const cli_verb *verb) {
+    puts("\noptions");
+    for (int i = 0; i < verb->n_options; i++) {
+        const rein_field *f = &verb->options[i].field;
+        char left[192], range[256];
+        if (f->kind == REIN_FIELD_BOOL)
+            snprintf(left, sizeof left, "--%s", f->name);
+        else
+            snprintf(left, sizeof left, "--%s=%s", f->name,
+                     *f->initial ? f->initial : verb->options[i].value);
+        cli_range(f, range, sizeof range);
+        print_row(left, f->doc, range);
+    }
+    print_row("--help", "this text", "");
+}
+
+static void print_train_fields(const rein_algo_info *algo) {
+    int n;
+    const rein_field *fields = rein_run_fields(&n);
+    cli_help_fields("fields of every run, with their defaults (presets differ)", "", fields, n);
+    if (algo) {
+        char heading[128];
+        snprintf(heading, sizeof heading, "fields of %s, with their defaults (presets differ)", algo->name);
+        cli_help_fields(heading, "", algo->fields, algo->n_fields);
+        puts("\n--name=value and --name value are the same, so are - and _, and --lr means --learning_rate.\n"
+             "Numbers may be written 1e6, 100k or 2M; schedules lin_3e-4 (linear to 0) or cos_3e-4_1e-5.\n"
+             "--env.NAME=VALUE sets a field of the environment; `rein describe ENV` shows them.");
+        return;
+    }
+    rein_algo_info each;
+    puts("\nalgorithms (`rein train ALGO --help` shows the fields of one)");
+    for (int i = 0; rein_algo_at(i, &each); i++)
+        print_row(each.name, each.doc, "");
+}
+
+void cli_help_verb(const cli_verb *verb, const rein_algo_info *algo) {
+    printf("usage: rein %s\n\n", verb->usage);
+    if (algo)
+        printf("%s: %s\n", algo->name, algo->doc);
+    else
+        printf("%c%s.\n", verb->doc[0] - 'a' + 'A', verb->doc + 1);
+    if (verb->example)
+        printf("Example: %s\n", verb->example);
+    print_options(verb);
+    if (verb == &cli_verb_train)
+        print_train_fields(algo);
+    else if (verb == &cli_verb_bench)
+        cli_help_benchmarks();
+}
+
+void cli_help_command(void) {
+    const cli_verb *verb;
+    puts("Rein trains policies.\n\nusage: rein VERB ...\n");
+    for (int i = 0; (verb = cli_verb_at(i)); i++)
+        printf("  %-9s %s\n", verb->name, verb->doc);
+    puts("\nStart with\n"
+         "  rein train ppo --env CartPole-v1\n"
+         "`rein VERB --help` tells more. Results go to stdout, progress and errors to stderr.\n"
+         "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 and 143 interrupted (a checkpoint was saved).");
+}
+
+/* ---- the verb ------------------------------------------------------------------------------------------ */
+
+/* rein help train ppo = rein train ppo --help */
+static int run(int argc, char **argv) {
+    static char help[] = "--help";
+    if (argc == 0 || strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0 ||
+        strcmp(argv[0], "help") == 0) {
+        cli_help_command();
+        return CLI_DONE;
+    }
+    const cli_verb *verb = cli_verb_find(argv[0]);
+    if (!verb)
+        return CLI_USAGE;
+    if (argc > 2)
+        return cli_usage("\"%s\" is one word too many; `rein help train ppo` is the longest form", argv[2]);
+    char *words[2] = {argc > 1 ? argv[1] : help, help};
+    return verb->run(argc, words);
+}
+
+const cli_verb cli_verb_help = {
+    "help", "help [VERB [ALGO]]", "this text, or the help of a verb or an algorithm", NULL, NULL, 0, run,
+};

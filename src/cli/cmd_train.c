@@ -1,0 +1,155 @@
+/*
+ * cmd_train.c - rein train: settings in, progress on stderr, a summary on stdout.
+ */
+#include <math.h>
+#include <string.h>
+#include "cli.h"
+
+static const cli_option options[] = {
+    CLI_TEXT("env", "ID", "environment to train in; `rein list envs` shows them"),
+    CLI_TEXT("preset", "NAME", "tuned settings to start from (`rein list presets`), or none; default: tuned"),
+    CLI_TEXT("config", "FILE", "config.json of another run, applied after the preset and before the flags"),
+    CLI_COUNT("seeds", "1", 1, 1000,
+              "runs with seeds seed, seed + 1, ...; the summary gives spread and interval"),
+    CLI_TEXT("out", "DIR", "run directory; by default a new one under runs/"),
+    CLI_TEXT("resume", "DIR", "continue this run with its own settings; a larger --steps extends it"),
+    CLI_SWITCH("force", "replace an existing run directory"),
+    CLI_SWITCH("json", "end with one JSON object on stdout"),
+    CLI_SWITCH("quiet", "no progress, warnings and errors only"),
+};
+
+static void print_json(const rein_summary *s) {
+    json_t *o = json_object();
+    cli_json_text(o, "algo", s->algo);
+    cli_json_text(o, "env", s->env);
+    cli_json_whole(o, "seed", (int64_t)s->seed);
+    cli_json_whole(o, "env_steps", s->env_steps);
+    cli_json_real(o, "wall_s", s->wall_s);
+    cli_json_real(o, "sps", s->sps);
+    cli_json_real(o, "eval_return_mean", s->eval_return_mean);
+    cli_json_real(o, "eval_return_std", s->eval_return_std);
+    cli_json_real(o, "eval_length_mean", s->eval_length_mean);
+    cli_json_whole(o, "eval_episodes", s->eval_episodes);
+    cli_json_whole(o, "skipped_updates", s->skipped_updates);
+    cli_json_text(o, "policy_sha256", s->policy_sha256);
+    cli_json_text(o, "run_dir", s->run_dir);
+    if (s->seeds > 1) {
+        cli_json_whole(o, "seeds", s->seeds);
+        cli_json_real(o, "seeds_mean", s->seeds_mean);
+        cli_json_real(o, "seeds_std", s->seeds_std);
+        cli_json_real(o, "seeds_iqm", s->seeds_iqm);
+        cli_json_real(o, "seeds_low", s->seeds_low);
+        cli_json_real(o, "seeds_high", s->seeds_high);
+    }
+    cli_json_print(o);
+}
+
+static void print_table(const rein_summary *s) {
+    char line[256];
+    if (s->seeds > 1)
+        printf("%s on %s, %d seeds from %llu\n", s->algo, s->env, s->seeds, (unsigned long long)s->seed);
+    else
+        printf("%s on %s, seed %llu\n", s->algo, s->env, (unsigned long long)s->seed);
+    cli_table *table = cli_table_new();
+    if (s->seeds > 1) {
+        snprintf(line, sizeof line, "%.2f +- %.2f over seeds, IQM %.2f, 95%% interval %.2f..%.2f",
+                 s->seeds_mean, s->seeds_std, s->seeds_iqm, s->seeds_low, s->seeds_high);
+    } else {
+        snprintf(line, sizeof line, "%.2f +- %.2f over %d greedy episodes on fresh seeds",
+                 s->eval_return_mean, s->eval_return_std, s->eval_episodes);
+    }
+    cli_table_add(table, "return", line, NULL);
+    if (isfinite(s->eval_length_mean)) {
+        snprintf(line, sizeof line, "%.1f steps an episode", s->eval_length_mean);
+        cli_table_add(table, "length", line, NULL);
+    }
+    snprintf(line, sizeof line, "%lld steps in %.2f s, %.0f a second", (long long)s->env_steps, s->wall_s,
+             s->sps);
+    cli_table_add(table, "training", line, NULL);
+    if (s->skipped_updates > 0) {
+        snprintf(line, sizeof line, "%lld updates that were not finite", (long long)s->skipped_updates);
+        cli_table_add(table, "skipped", line, NULL);
+    }
+    if (s->seeds <= 1)
+        cli_table_add(table, "sha256", s->policy_sha256, NULL);
+    cli_table_add(table, "results", s->run_dir, NULL);
+    cli_table_print(table);
+}
+
+/* What a continued run cannot take; the rest is checked by the library. */
+static bool check(const cli_args *args) {
+    static const char *const refused[] = {"out", "force", "preset", "config"};
+    for (int i = 0; cli_text(args, "resume") && i < 4; i++)
+        if (cli_text(args, refused[i])) {
+            cli_usage("--resume continues a run in its directory, with its settings; leave out --%s",
+                      refused[i]);
+            return false;
+        }
+    return true;
+}
+
+static int train(const cli_args *args, const char *algo) {
+    rein_train_opts opts = {
+        .algo = algo,
+        .env = cli_text(args, "env"),
+        .preset = cli_text(args, "preset"),
+        .config = cli_text(args, "config"),
+        .settings = args->settings,
+        .n_settings = args->n_settings,
+        .seeds = cli_text(args, "seeds") ? (int)cli_count(args, "seeds") : 0,
+        .out = cli_text(args, "out"),
+        .resume = cli_text(args, "resume"),
+        .force = cli_switch(args, "force"),
+        .progress = cli_switch(args, "quiet") ? NULL : stderr,
+        .stop = &cli_stop,
+    };
+    rein_summary summary = {0};
+    if (cli_switch(args, "quiet"))
+        cli_quiet();
+    cli_catch_signals();
+    rein_status status = rein_train(&opts, &summary);
+    if (status != REIN_OK)
+        return cli_failed(status);
+    if (cli_switch(args, "json"))
+        print_json(&summary);
+    else
+        print_table(&summary);
+    return CLI_DONE;
+}
+
+static int run(int argc, char **argv) {
+    cli_args args = {.options = options, .n_options = cli_verb_train.n_options, .pass_env = true};
+    rein_algo_info algo;
+    bool named = argc > 0 && argv[0][0] != '-';
+    if (named) {
+        rein_status status = rein_algo_find(argv[0], &algo);
+        if (status != REIN_OK)
+            return cli_failed(status);
+        args.passed[1] = (cli_fields){algo.fields, algo.n_fields};
+    }
+    args.passed[0].rows = rein_run_fields(&args.passed[0].n);
+    args.pass_all = !named; /* a run or a config.json names the algorithm, and so its fields */
+    snprintf(args.command, sizeof args.command, "rein train%s%s", named ? " " : "", named ? algo.name : "");
+    if (cli_args_read(&args, argc - named, argv + named)) {
+        int code = CLI_USAGE;
+        if (args.help) {
+            cli_help_verb(&cli_verb_train, named ? &algo : NULL);
+            code = CLI_DONE;
+        } else if (check(&args)) {
+            code = train(&args, named ? algo.name : NULL);
+        }
+        cli_args_release(&args);
+        return code;
+    }
+    cli_args_release(&args);
+    return CLI_USAGE;
+}
+
+const cli_verb cli_verb_train = {
+    "train",
+    "train ALGO --env ID [--FIELD=VALUE ...] | train --resume DIR [--steps N]",
+    "train a policy",
+    "rein train ppo --env CartPole-v1 --seed 1",
+    CLI_OPTIONS(options),
+    run,
+};

@@ -1,0 +1,91 @@
+/*
+ * main.c - the `rein` command: finds the verb, catches signals, minds the exit code.
+ *
+ * Exit codes: 0 done, 1 failed at run time, 2 wrong usage, 128 + signal when interrupted (after saving).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "cli.h"
+
+static const cli_verb *const verbs[] = {
+    &cli_verb_train, &cli_verb_eval,    &cli_verb_list, &cli_verb_describe,
+    &cli_verb_bench, &cli_verb_version, &cli_verb_help,
+};
+enum { N_VERBS = sizeof verbs / sizeof *verbs };
+
+const cli_verb *cli_verb_at(int i) {
+    return i >= 0 && i < N_VERBS ? verbs[i] : NULL;
+}
+
+/* ---- signals ------------------------------------------------------------------------------------------- */
+
+volatile sig_atomic_t cli_stop;
+
+/* The first signal asks for a clean stop; SA_RESETHAND lets the second one kill. */
+static void on_signal(int signal) {
+    static const char text[] = "\nrein: stopping, once more to quit at once\n";
+    int saved = errno;
+    cli_stop = signal;
+    ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
+    (void)written;
+    errno = saved;
+}
+
+void cli_catch_signals(void) {
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    /* a reader of our output that goes away must not take the run with it */
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* ---- dispatch ------------------------------------------------------------------------------------------ */
+
+static bool warnings_only;
+
+void cli_quiet(void) {
+    warnings_only = true;
+}
+
+static void print_log(void *user, rein_log_level level, const char *line) {
+    const bool *quiet = user;
+    if (level == REIN_LOG_WARNING || (level == REIN_LOG_INFO && !*quiet))
+        fprintf(stderr, "rein: %s%s\n", level == REIN_LOG_WARNING ? "warning: " : "", line);
+}
+
+const cli_verb *cli_verb_find(const char *name) {
+    char choices[256] = "";
+    for (int i = 0; i < N_VERBS; i++) {
+        if (i > 0)
+            strcat(choices, "|");
+        strcat(choices, verbs[i]->name);
+    }
+    int i = cli_choose("command", choices, name);
+    return i < 0 ? NULL : verbs[i];
+}
+
+static int run(int argc, char **argv) {
+    if (argc < 2) {
+        cli_usage("no command; rein help shows them");
+        return CLI_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        return cli_verb_help.run(0, NULL);
+    if (strcmp(argv[1], "--version") == 0)
+        return cli_verb_version.run(0, NULL);
+    const cli_verb *verb = cli_verb_find(argv[1]);
+    return verb ? verb->run(argc - 2, argv + 2) : CLI_USAGE;
+}
+
+int main(int argc, char **argv) {
+    rein_set_log(print_log, &warnings_only);
+    int code = run(argc, argv);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "rein: error: writing the results failed: %s\n", strerror(errno));
+        return code ? code : CLI_FAILED;
+    }
+    return code;
+}

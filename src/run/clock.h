@@ -1,0 +1,15 @@
+/*
+ * clock.h - seconds that only go forward.
+ */
+#ifndef REINI_CLOCK_H
+#define REINI_CLOCK_H
+
+#include <time.h>
+
+static inline double reini_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+#endif
