@@ -16,6 +16,7 @@ typedef struct planner {
     int *ready;       /* per node: first level at which static ops may read it */
     int *last;        /* per node: last place in program->work that reads it */
     char *keep;       /* per node: all rows must be kept */
+    char *done;       /* per node: already in the work list */
 } planner;
 
 static int64_t align(int64_t bytes) {
@@ -48,11 +49,12 @@ static rein_status copy_nodes(planner *p) {
     program->step = REINI_NEW_ARRAY(reini_step, n * 2 + 2);
     p->live = REINI_NEW_ARRAY(char, n);
     p->keep = REINI_NEW_ARRAY(char, n);
+    p->done = REINI_NEW_ARRAY(char, n);
     p->level = REINI_NEW_ARRAY(int, n);
     p->ready = REINI_NEW_ARRAY(int, n);
     p->last = REINI_NEW_ARRAY(int, n);
     if (!program->node || !program->place || !program->work || !program->step || !p->live || !p->keep ||
-        !p->level || !p->ready || !p->last)
+        !p->done || !p->level || !p->ready || !p->last)
         return reini_fail_memory(n * sizeof(rein_tensor), "a program");
     for (size_t i = 0; i < n; i++) {
         rein_tensor *x = &program->node[i];
@@ -107,16 +109,63 @@ static int assign_levels(planner *p) {
     return deepest;
 }
 
+static bool belongs(const planner *p, const rein_tensor *x, int extent, int level) {
+    return p->live[x->id] && is_op(x) && p->level[x->id] == level && runs_over(x) == extent;
+}
+
+static void append_work(planner *p, reini_step *step, const rein_tensor *x) {
+    p->program->work[p->program->n_work++].node = x;
+    p->done[x->id] = 1;
+    step->count++;
+}
+
+/* Operands first. Depth first, so that a chain is finished before another one begins. */
+static void append_with_operands(planner *p, reini_step *step, const rein_tensor *x, int level) {
+    if (p->done[x->id])
+        return;
+    for (int j = 0; j < x->n_in; j++)
+        if (belongs(p, x->in[j], step->extent, level))
+            append_with_operands(p, step, x->in[j], level);
+    append_work(p, step, x);
+}
+
+/* Sums whose operands are ready go at once, while those are warm and before their memory is wanted. */
+static void append_ready_sums(planner *p, reini_step *step, int level) {
+    for (int i = 0; i < p->program->n_nodes; i++) {
+        const rein_tensor *x = &p->program->node[i];
+        bool ready = is_sum(x) && !p->done[i] && belongs(p, x, step->extent, level);
+        for (int j = 0; ready && j < x->n_in; j++)
+            ready = p->done[x->in[j]->id] || !belongs(p, x->in[j], step->extent, level);
+        if (ready)
+            append_work(p, step, x);
+    }
+}
+
+/* Row ops run one network after the other, forward and backward, rather than all forward and then all backward: the
+ * last nodes of the list are the ends of gradients, so the walk starts from them. */
+static void add_segment(planner *p, reini_step *step, int level) {
+    for (int i = p->program->n_nodes - 1; i >= 0; i--) {
+        const rein_tensor *x = &p->program->node[i];
+        if (!belongs(p, x, step->extent, level) || p->done[i])
+            continue;
+        append_with_operands(p, step, x, level);
+        append_ready_sums(p, step, level);
+    }
+}
+
+static void add_static(planner *p, reini_step *step, int level) {
+    for (int i = 0; i < p->program->n_nodes; i++)
+        if (belongs(p, &p->program->node[i], REIN_STATIC, level))
+            append_work(p, step, &p->program->node[i]);
+}
+
 static void add_step(planner *p, int extent, int level) {
     rein_program *program = p->program;
     reini_step step = {.extent = extent, .first = program->n_work};
-    for (int i = 0; i < program->n_nodes; i++) {
-        const rein_tensor *x = &program->node[i];
-        if (!p->live[i] || !is_op(x) || p->level[i] != level || runs_over(x) != extent)
-            continue;
-        program->work[program->n_work++].node = x;
-        step.count++;
-    }
+    if (extent == REIN_STATIC)
+        add_static(p, &step, level);
+    else
+        add_segment(p, &step, level);
     if (step.count > 0)
         program->step[program->n_steps++] = step;
 }
@@ -306,7 +355,7 @@ static int choose_tile(const rein_graph *g, const rein_compile_opts *opts) {
     int64_t largest = 1;
     for (int i = 0; i < g->n_extents; i++)
         largest = g->extent[i].capacity > largest ? g->extent[i].capacity : largest;
-    return largest >= 256 ? 64 : 32;
+    return largest >= 64 ? 64 : 32;
 }
 
 static rein_status plan(planner *p, const rein_compile_opts *opts) {
@@ -337,6 +386,7 @@ rein_status rein_compile(rein_graph *g, const rein_compile_opts *opts, rein_prog
     rein_status status = plan(&p, opts != NULL ? opts : &automatic);
     reini_free(p.live);
     reini_free(p.keep);
+    reini_free(p.done);
     reini_free(p.level);
     reini_free(p.ready);
     reini_free(p.last);

@@ -20,6 +20,9 @@ typedef struct gemm {
     bool add;          /* start from c; else from the bias, or 0 */
 } gemm;
 
+/* the compiler forgets how the value was computed */
+#define HIDE(x) __asm__("" : "+r"(x))
+
 WIDE_INLINE wf gemm_load(const float *p, int v, int nv, int64_t last, bool partial) {
     return partial && v == nv - 1 ? wf_load_n(p + v * WF_LANES, last) : wf_load(p + v * WF_LANES);
 }
@@ -45,19 +48,30 @@ WIDE_INLINE void gemm_block(const gemm *g, const int mr, const int nv, int64_t i
                 sum[x][v] = start;
         }
     }
-    int64_t a_row = g->a_row, a_k = g->a_k, b_row = g->b_row;
-    for (int64_t k = g->k; k > 0; k--, a += a_k, b += b_row) {
+    /* four rows of a per address register: the compiler would spend one on each and run out */
+    int64_t a_row = g->a_row * 4, a_row3 = 3 * a_row, a_k = g->a_k * 4, b_row = g->b_row; /* a: in bytes */
+    const char *quad[4];
+#pragma GCC unroll 4
+    for (int q = 0; q < (mr + 3) / 4; q++) {
+        quad[q] = (const char *)a + 4 * q * a_row;
+        HIDE(quad[q]);
+    }
+    for (int64_t k = g->k; k > 0; k--, b += b_row) {
         wf line[4];
 #pragma GCC unroll 4
         for (int v = 0; v < nv; v++)
             line[v] = gemm_load(b, v, nv, last, partial);
 #pragma GCC unroll 16
         for (int x = 0; x < mr; x++) {
-            wf factor = wf_set1(a[x * a_row]);
+            const char *at = quad[x / 4] + (x % 4 == 3 ? a_row3 : (x % 4) * a_row);
+            wf factor = wf_set1(*(const float *)at);
 #pragma GCC unroll 4
             for (int v = 0; v < nv; v++)
                 sum[x][v] = wf_fma(factor, line[v], sum[x][v]);
         }
+#pragma GCC unroll 4
+        for (int q = 0; q < (mr + 3) / 4; q++)
+            quad[q] += a_k;
     }
 #pragma GCC unroll 16
     for (int x = 0; x < mr; x++)

@@ -14,29 +14,34 @@ typedef void flat_fn(float *out, const float *const *in, const int64_t *step, in
         wf a = wf_zero(), b = a, c = a, d = a, zero = a, one = wf_set1(1.0f);                               \
         wf p0 = attributes ? wf_set1((float)attributes[0]) : zero;                                          \
         wf p1 = attributes ? wf_set1((float)attributes[1]) : zero;                                          \
+        FLAT_HOIST##operands                                                                                \
         int64_t i = 0;                                                                                      \
         for (; i + WF_LANES <= n; i += WF_LANES) {                                                          \
-            FLAT_WHOLE(operands)                                                                            \
+            FLAT_WHOLE##operands                                                                          \
             wf_store(out + i, value);                                                                       \
         }                                                                                                   \
         if (i < n) {                                                                                        \
-            FLAT_PART(operands)                                                                             \
+            FLAT_PART##operands                                                                           \
             wf_store_n(out + i, value, n - i);                                                              \
         }                                                                                                   \
         (void)a, (void)b, (void)c, (void)d, (void)zero, (void)one, (void)p0, (void)p1;                      \
     }
-#define WHOLE(x)      wf_load(in[x] + i * step[x])
-#define PART(x)       wf_load_n(in[x] + i * step[x], n - i)
-#define FLAT_WHOLE(k) FLAT_WHOLE##k
-#define FLAT_WHOLE1   a = WHOLE(0);
-#define FLAT_WHOLE2   FLAT_WHOLE1 b = WHOLE(1);
-#define FLAT_WHOLE3   FLAT_WHOLE2 c = WHOLE(2);
-#define FLAT_WHOLE4   FLAT_WHOLE3 d = WHOLE(3);
-#define FLAT_PART(k)  FLAT_PART##k
-#define FLAT_PART1    a = PART(0);
-#define FLAT_PART2    FLAT_PART1 b = PART(1);
-#define FLAT_PART3    FLAT_PART2 c = PART(2);
-#define FLAT_PART4    FLAT_PART3 d = PART(3);
+/* pointers and steps in registers: a store through wf could change them for all the compiler knows */
+#define HOIST(x)    const float *in##x = in[x]; const int64_t step##x = step[x];
+#define WHOLE(x)    wf_load(in##x + i * step##x)
+#define PART(x)     wf_load_n(in##x + i * step##x, n - i)
+#define FLAT_HOIST1 HOIST(0)
+#define FLAT_HOIST2 FLAT_HOIST1 HOIST(1)
+#define FLAT_HOIST3 FLAT_HOIST2 HOIST(2)
+#define FLAT_HOIST4 FLAT_HOIST3 HOIST(3)
+#define FLAT_WHOLE1 a = WHOLE(0);
+#define FLAT_WHOLE2 FLAT_WHOLE1 b = WHOLE(1);
+#define FLAT_WHOLE3 FLAT_WHOLE2 c = WHOLE(2);
+#define FLAT_WHOLE4 FLAT_WHOLE3 d = WHOLE(3);
+#define FLAT_PART1  a = PART(0);
+#define FLAT_PART2  FLAT_PART1 b = PART(1);
+#define FLAT_PART3  FLAT_PART2 c = PART(2);
+#define FLAT_PART4  FLAT_PART3 d = PART(3);
 
 WIDE_INLINE wf softplus(wf x) {
     return wf_add(wf_relu(x), wf_log1p(wf_exp(wf_neg(wf_abs(x)))));

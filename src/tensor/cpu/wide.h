@@ -10,7 +10,6 @@
  *     wf_fma, wf_fnma   a b + c and c - a b; one rounding at levels 1 and 2
  *     wf_first          the first n lanes, 0 in the others
  *     wf_scale2         x 2^n for whole n in [-150, 130]
- *     wf_div_fast       a / b to 1 ulp, for normal b
  *     wf_sum            the lanes added in halves: (l, l + L/2), (l, l + L/4), ... (l, l + 1)
  *     wf_sum_each       lane r = wf_sum(v[r]), the same order of additions
  *     wf_column         lane l = p[l stride] for l < n, 0 after; wf_column_store its inverse

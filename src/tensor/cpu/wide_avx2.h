@@ -64,10 +64,6 @@ WIDE_INLINE wf wf_sqrt(wf x) {
 WIDE_INLINE wf wf_round(wf x) {
     return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
-/* the 12-bit estimate differs between makers of processors, so this level divides */
-WIDE_INLINE wf wf_div_fast(wf a, wf b) {
-    return _mm256_div_ps(a, b);
-}
 
 WIDE_INLINE wm wf_lt(wf a, wf b) {
     return _mm256_cmp_ps(a, b, _CMP_LT_OQ);

@@ -65,12 +65,6 @@ WIDE_INLINE wf wf_round(wf x) {
 WIDE_INLINE wf wf_scale2(wf x, wf n) {
     return _mm512_scalef_ps(x, n);
 }
-/* a / b to 1 ulp for normal b and quotients far from the limits */
-WIDE_INLINE wf wf_div_fast(wf a, wf b) {
-    wf r = _mm512_rcp14_ps(b), q = wf_mul(a, r);
-    return wf_fma(wf_fnma(b, q, a), r, q);
-}
-
 WIDE_INLINE wm wf_lt(wf a, wf b) {
     return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
 }
@@ -122,6 +116,15 @@ WIDE_INLINE wf wf_from_bits(wi x) {
 }
 WIDE_INLINE wf wf_from_int(wi x) {
     return _mm512_cvtepi32_ps(x);
+}
+
+/* the sign bits of `sign` on the other bits of x */
+WIDE_INLINE wf wf_copysign(wf x, wf sign) {
+    return wf_from_bits(_mm512_ternarylogic_epi32(wf_bits(x), wf_bits(sign), _mm512_set1_epi32(INT32_MIN), 0xD8));
+}
+/* table[index & 31] */
+WIDE_INLINE wf wf_lookup(const float table[32], wi index) {
+    return _mm512_permutex2var_ps(wf_load(table), index, wf_load(table + 16));
 }
 
 /* to nearest */

@@ -45,9 +45,6 @@ WIDE_INLINE wf wf_mul(wf a, wf b) {
 WIDE_INLINE wf wf_div(wf a, wf b) {
     return a / b;
 }
-WIDE_INLINE wf wf_div_fast(wf a, wf b) {
-    return a / b;
-}
 WIDE_INLINE wf wf_fma(wf a, wf b, wf c) {
     return a * b + c;
 }
