@@ -42,8 +42,8 @@ REINI_INLINE void reini_sincosf(float x, float *sin_x, float *cos_x) {
     float r = ((x - q * 1.5703125f) - q * 4.837512969970703125e-4f) - q * 7.54978995489188216e-8f;
     float z = r * r;
     float s = ((-1.9515295891e-4f * z + 8.3321608736e-3f) * z - 1.6666654611e-1f) * z * r + r;
-    float c = ((2.443315711809948e-5f * z - 1.388731625493765e-3f) * z + 4.166664568298827e-2f) * (z * z)
-              - 0.5f * z + 1.0f;
+    float c = ((2.443315711809948e-5f * z - 1.388731625493765e-3f) * z + 4.166664568298827e-2f) * (z * z) -
+              0.5f * z + 1.0f;
     uint32_t quadrant;
     memcpy(&quadrant, &shifted, sizeof quadrant);
     float sine = (quadrant & 1) ? c : s;
@@ -70,8 +70,8 @@ REINI_INLINE real real_wrap_angle(real x) {
         const float magic = 12582912.0f;
         float f = (float)x;
         float turns = (f * 0.159154943091895336f + magic) - magic;
-        return (real)(((f - turns * 6.28125f) - turns * 1.93500518798828125e-3f)
-                      - turns * 3.01991598195675286e-7f);
+        return (real)(((f - turns * 6.28125f) - turns * 1.93500518798828125e-3f) -
+                      turns * 3.01991598195675286e-7f);
     }
     return x - R(2 * REINI_PI) * R(rint((double)x / (2 * REINI_PI)));
 }

@@ -23,7 +23,7 @@ static const rein_env_type *const builtin[] = {
 };
 
 #define N_BUILTIN ((int)(sizeof builtin / sizeof *builtin))
-#define MAX_USER 256
+#define MAX_USER  256
 
 /* Types are only ever added: a reader that sees the count sees the entries below it. */
 static const rein_env_type *user_types[MAX_USER];
@@ -62,14 +62,15 @@ const rein_env_type *rein_env_find(const char *id) {
         ids[n++] = type->id;
     const char *nearest = reini_nearest(id, ids, n);
     if (nearest)
-        reini_fail(REIN_USAGE, "no environment is named \"%s\"; did you mean \"%s\"? `rein list envs` shows all", id,
+        reini_fail(REIN_USAGE,
+                   "no environment is named \"%s\"; did you mean \"%s\"? `rein list envs` shows all", id,
                    nearest);
     else
         reini_fail(REIN_USAGE, "no environment is named \"%s\"; `rein list envs` shows those there are", id);
     return NULL;
 }
 
-/* ---- registering -------------------------------------------------------------------------------------- */
+/* ---- registering --------------------------------------------------------------------------------------- */
 
 /* Letters, digits and -_./: what can stand in a file name's part, a flag and a table. */
 static const char *id_flaw(const char *id) {
@@ -84,7 +85,8 @@ static const char *id_flaw(const char *id) {
 static const char *functions_flaw(const rein_env_type *type) {
     if (!type->reset || !type->step || !type->observe)
         return "reset, step and observe are needed";
-    int handle = (type->create != NULL) + (type->destroy != NULL) + (type->save != NULL) + (type->load != NULL);
+    int handle =
+        (type->create != NULL) + (type->destroy != NULL) + (type->save != NULL) + (type->load != NULL);
     if (handle != 0 && handle != 4)
         return "create, destroy, save and load go together: give all four or none";
     if (handle == 4 && type->step_range)
@@ -109,7 +111,8 @@ static rein_status check_type(const rein_env_type *type) {
     if (!type || !type->id)
         return reini_fail(REIN_USAGE, "an environment type needs an id");
     if (type->abi != REIN_ENV_ABI)
-        return reini_fail(REIN_UNSUPPORTED, "environment \"%s\" was built for ABI %u, this library has %u: rebuild it",
+        return reini_fail(REIN_UNSUPPORTED,
+                          "environment \"%s\" was built for ABI %u, this library has %u: rebuild it",
                           type->id, (unsigned)type->abi, (unsigned)REIN_ENV_ABI);
     const char *flaw = id_flaw(type->id);
     if (!flaw)
@@ -120,7 +123,8 @@ static rein_status check_type(const rein_env_type *type) {
         return reini_fail(REIN_USAGE, "environment \"%s\" is refused: %s", type->id, flaw);
     flaw = reini_space_flaw(&type->obs);
     if (flaw)
-        return reini_fail(REIN_USAGE, "environment \"%s\" is refused: the observation space %s", type->id, flaw);
+        return reini_fail(REIN_USAGE, "environment \"%s\" is refused: the observation space %s", type->id,
+                          flaw);
     flaw = type->act.kind == REIN_SPACE_IMAGE ? "is an image" : reini_space_flaw(&type->act);
     if (flaw)
         return reini_fail(REIN_USAGE, "environment \"%s\" is refused: the action space %s", type->id, flaw);
@@ -130,9 +134,11 @@ static rein_status check_type(const rein_env_type *type) {
 static rein_status add_type(const rein_env_type *type) {
     int n = atomic_load_explicit(&n_user, memory_order_relaxed);
     if (find_id(type->id))
-        return reini_fail(REIN_USAGE, "an environment named \"%s\" exists already: choose another id", type->id);
+        return reini_fail(REIN_USAGE, "an environment named \"%s\" exists already: choose another id",
+                          type->id);
     if (n == MAX_USER)
-        return reini_fail(REIN_USAGE, "environment \"%s\" is refused: there are %d registered types already, the most",
+        return reini_fail(REIN_USAGE,
+                          "environment \"%s\" is refused: there are %d registered types already, the most",
                           type->id, MAX_USER);
     user_types[n] = type;
     atomic_store_explicit(&n_user, n + 1, memory_order_release);

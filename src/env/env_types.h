@@ -6,12 +6,15 @@
 
 #include <rein/env.h>
 
-#define REINI_DISCRETE(count) {.kind = REIN_SPACE_DISCRETE, .size = 1, .n = {count}}
-#define REINI_BOX(count, low_, high_)                                                                    \
-    {.kind = REIN_SPACE_BOX, .size = (count), .shape = {count}, .low = (low_), .high = (high_)}
+#define REINI_DISCRETE(count)                                                                                \
+    {                                                                                                        \
+        .kind = REIN_SPACE_DISCRETE, .size = 1, .n = { count }                                               \
+    }
+#define REINI_BOX(count, low_, high_)                                                                        \
+    { .kind = REIN_SPACE_BOX, .size = (count), .shape = {count}, .low = (low_), .high = (high_) }
 
 /* The fields of a type's field table, in a rein_env_type initialiser. */
-#define REINI_ENV_FIELDS(config_type, table)                                                             \
+#define REINI_ENV_FIELDS(config_type, table)                                                                 \
     .config_size = sizeof(config_type), .fields = (table), .n_fields = sizeof(table) / sizeof *(table)
 
 /* NULL when well formed, else what is wrong with the space. */

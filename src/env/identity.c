@@ -4,14 +4,14 @@
  * Identity-v0, IdentityMultiDiscrete-v0, IdentityBox-v0: show a target, reward the action that repeats it and
  * draw the next target, for 100 steps; after the identity environments of Stable-Baselines3. Nothing that the
  * agent does changes what comes next, so a method that cannot learn them is broken. Best return: 100.
- * Deviations: discrete targets are observed one-hot. IdentityBox rewards 1 - (a - target)^2; with tolerance > 0
- * it rewards 1 within the tolerance and 0 outside, as Stable-Baselines3 does (0.05).
+ * Deviations: discrete targets are observed one-hot. IdentityBox rewards 1 - (a - target)^2; with a tolerance
+ * it rewards 1 within and 0 outside, as Stable-Baselines3 does (0.05).
  *
  * IdentityMasked-v0: Identity in which two wrong actions of the four are forbidden at each step. A forbidden
  * action costs 1, so a policy that looks away from the mask shows.
  *
- * TimeLimit-v0: reward 1 at each step, never terminates, is cut after 10 steps. The value of the only state is
- * 1 / (1 - gamma) exactly when the cut is bootstrapped; a method that treats it as an end finds less.
+ * TimeLimit-v0: reward 1 at each step, never terminates, is cut after 10 steps. The value of the only state
+ * is 1 / (1 - gamma) exactly when the cut is bootstrapped; a method that treats it as an end finds less.
  */
 #include <rein/env.h>
 
@@ -19,7 +19,7 @@
 #include <string.h>
 #include "env/env_types.h"
 
-/* ---- Identity-v0 -------------------------------------------------------------------------------------- */
+/* ---- Identity-v0 --------------------------------------------------------------------------------------- */
 
 enum { TARGETS = 4 };
 
@@ -65,7 +65,7 @@ const rein_env_type reini_env_identity = {
     .observe = identity_observe,
 };
 
-/* ---- IdentityMasked-v0 -------------------------------------------------------------------------------- */
+/* ---- IdentityMasked-v0 --------------------------------------------------------------------------------- */
 
 static void masked_reset(const void *config, void *state, rein_rng *rng) {
     identity_state *s = state;
@@ -91,7 +91,8 @@ static void masked_mask(const void *config, const void *state, uint8_t *mask) {
 const rein_env_type reini_env_identity_masked = {
     .abi = REIN_ENV_ABI,
     .id = "IdentityMasked-v0",
-    .doc = "test environment: repeat the shown target; a mask forbids two of the wrong actions; best return 100",
+    .doc =
+        "test environment: repeat the shown target; a mask forbids two of the wrong actions; best return 100",
     .obs = REINI_BOX(TARGETS, zeros, ones),
     .act = REINI_DISCRETE(TARGETS),
     .horizon = 100,
@@ -103,7 +104,7 @@ const rein_env_type reini_env_identity_masked = {
     .mask = masked_mask,
 };
 
-/* ---- IdentityMultiDiscrete-v0 ------------------------------------------------------------------------- */
+/* ---- IdentityMultiDiscrete-v0 -------------------------------------------------------------------------- */
 
 typedef struct pair_state {
     int32_t target[2]; /* in [0, 3) and [0, 2) */
@@ -146,9 +147,9 @@ const rein_env_type reini_env_identity_multi_discrete = {
     .observe = pair_observe,
 };
 
-/* ---- IdentityBox-v0 ----------------------------------------------------------------------------------- */
+/* ---- IdentityBox-v0 ------------------------------------------------------------------------------------ */
 
-#define IDENTITY_BOX_FIELDS(F, E)                                                                        \
+#define IDENTITY_BOX_FIELDS(F, E)                                                                            \
     F(REAL, tolerance, "0", 0, 1, "reward 1 within this distance and 0 outside; 0 = 1 - distance^2")
 
 typedef struct identity_box_config {
@@ -198,7 +199,7 @@ const rein_env_type reini_env_identity_box = {
     .observe = point_observe,
 };
 
-/* ---- TimeLimit-v0 ------------------------------------------------------------------------------------- */
+/* ---- TimeLimit-v0 -------------------------------------------------------------------------------------- */
 
 static void time_limit_reset(const void *config, void *state, rein_rng *rng) {
 }

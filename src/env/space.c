@@ -22,7 +22,7 @@ int rein_space_logits(const rein_space *space) {
     return sum;
 }
 
-/* ---- printing ----------------------------------------------------------------------------------------- */
+/* ---- printing ------------------------------------------------------------------------------------------ */
 
 typedef struct text {
     char *out;
@@ -57,7 +57,7 @@ static bool same_bounds(const rein_space *space) {
     return true;
 }
 
-/* "Box(3)" unbounded, "Box(3, -1..1)" with one pair of bounds, "Box(2, -1..1, 0..5)" else, at most 8 pairs. */
+/* "Box(3)" unbounded, "Box(3, -1..1)" with one pair of bounds, "Box(2, -1..1, 0..5)" else; at most 8 pairs */
 static void text_add_box(text *t, const rein_space *space) {
     text_add(t, "Box(%d", (int)space->size);
     if (space->low || space->high) {
@@ -95,7 +95,7 @@ size_t rein_space_print(const rein_space *space, char *out, size_t size) {
     return t.length;
 }
 
-/* ---- checking ----------------------------------------------------------------------------------------- */
+/* ---- checking ------------------------------------------------------------------------------------------ */
 
 static const char *parts_flaw(const rein_space *space) {
     if (space->size < 1 || space->size > REIN_SPACE_PARTS)

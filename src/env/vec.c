@@ -19,9 +19,9 @@ enum { BLOCK = 128 };
 struct rein_vec {
     const rein_env_type *type;
     int n;
-    int32_t horizon;        /* steps, 0 = none */
-    size_t obs_bytes;       /* of one observation */
-    size_t act_bytes;       /* of one action */
+    int32_t horizon;  /* steps, 0 = none */
+    size_t obs_bytes; /* of one observation */
+    size_t act_bytes; /* of one action */
     int act_logits;
     void *config;           /* NULL when the type has none */
     unsigned char *states;  /* (n x state_size)  plain states, or NULL */
@@ -40,7 +40,7 @@ static void *row(void *array, size_t bytes, int i) {
     return (unsigned char *)array + (size_t)i * bytes;
 }
 
-/* ---- lifetime ----------------------------------------------------------------------------------------- */
+/* ---- lifetime ------------------------------------------------------------------------------------------ */
 
 static rein_status copy_config(rein_vec *vec, const void *config) {
     const rein_env_type *type = vec->type;
@@ -88,7 +88,8 @@ static rein_status create_handles(rein_vec *vec) {
     for (int i = 0; i < vec->n; i++) {
         vec->handles[i] = vec->type->create(vec->config);
         if (!vec->handles[i])
-            return reini_fail(REIN_NOMEM, "environment %s: creating number %d of %d failed", vec->type->id, i, vec->n);
+            return reini_fail(REIN_NOMEM, "environment %s: creating number %d of %d failed", vec->type->id, i,
+                              vec->n);
     }
     return REIN_OK;
 }
@@ -116,7 +117,8 @@ rein_status rein_vec_new(const rein_env_type *type, const rein_vec_opts *opts, r
     if (opts->n < 1)
         return reini_fail(REIN_USAGE, "a vector needs at least 1 environment, not %d", opts->n);
     if (opts->horizon < -1)
-        return reini_fail(REIN_USAGE, "the horizon must be -1 (none), 0 (the environment's own) or more, not %d",
+        return reini_fail(REIN_USAGE,
+                          "the horizon must be -1 (none), 0 (the environment's own) or more, not %d",
                           (int)opts->horizon);
     rein_vec *vec = REINI_NEW(rein_vec);
     if (!vec)
@@ -151,7 +153,7 @@ void rein_vec_free(rein_vec *vec) {
     reini_free(vec);
 }
 
-/* ---- stepping ----------------------------------------------------------------------------------------- */
+/* ---- stepping ------------------------------------------------------------------------------------------ */
 
 static void observe_row(const rein_vec *vec, int i, const rein_slab *slab) {
     vec->type->observe(vec->config, state_of(vec, i), row(slab->obs, vec->obs_bytes, i));
@@ -194,9 +196,10 @@ static const void *clipped_actions(rein_vec *vec, int begin, int count, const re
 /* One action for each of `count` environments from `begin`, without resets. */
 static void advance(rein_vec *vec, int begin, int count, const void *actions, const rein_slab *slab) {
     const rein_env_type *type = vec->type;
-    if (type->step_range) {
+    if (type->step_range && !vec->handles) {
         type->step_range(vec->config, state_of(vec, begin), actions, count, slab->reward + begin,
-                         slab->terminated + begin, slab->truncated + begin, row(slab->obs, vec->obs_bytes, begin));
+                         slab->terminated + begin, slab->truncated + begin,
+                         row(slab->obs, vec->obs_bytes, begin));
         return;
     }
     const unsigned char *action = actions;
@@ -209,8 +212,8 @@ static void advance(rein_vec *vec, int begin, int count, const void *actions, co
     }
 }
 
-/* Counts the step of `count` environments from `begin` and cuts episodes at the horizon. The clock stands still
- * at its largest value, which only endless episodes reach. */
+/* Counts the step of `count` environments from `begin` and cuts episodes at the horizon. The clock stops just
+ * below its largest value, which only endless episodes reach. */
 static void count_steps(rein_vec *vec, int begin, int count, const rein_slab *slab) {
     int32_t limit = vec->horizon > 0 ? vec->horizon : INT32_MAX;
     int32_t *restrict clock = vec->clock + begin;
@@ -236,22 +239,24 @@ static void finish_episode(rein_vec *vec, int i, const rein_slab *slab) {
     observe_row(vec, i, slab);
 }
 
-/* Finishes the episodes that ended among `count` environments from `begin`; eight flags are looked at at once. */
+/* Whether none of eight flags is set in either array. */
+static bool eight_clear(const uint8_t *a, const uint8_t *b) {
+    uint64_t x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return (x | y) == 0;
+}
+
+/* Finishes the episodes that ended among `count` environments from `begin`. */
 static void finish_ended(rein_vec *vec, int begin, int count, const rein_slab *slab) {
     const uint8_t *terminated = slab->terminated + begin, *truncated = slab->truncated + begin;
-    int i = 0;
-    while (i < count) {
-        uint64_t a, b;
-        if (i + 8 <= count) {
-            memcpy(&a, terminated + i, 8);
-            memcpy(&b, truncated + i, 8);
-            if ((a | b) == 0) {
-                i += 8;
-                continue;
-            }
-        }
-        int stop = i + 8 < count ? i + 8 : count;
-        for (; i < stop; i++)
+    for (int first = 0; first < count; first += 8) {
+        int end = first + 8;
+        if (end > count)
+            end = count;
+        else if (eight_clear(terminated + first, truncated + first))
+            continue;
+        for (int i = first; i < end; i++)
             if (terminated[i] | truncated[i])
                 finish_episode(vec, begin + i, slab);
     }
@@ -279,7 +284,7 @@ void rein_vec_observe(const rein_vec *vec, int begin, int end, const rein_slab *
     write_masks(vec, begin, end, slab);
 }
 
-/* ---- queries ------------------------------------------------------------------------------------------ */
+/* ---- queries ------------------------------------------------------------------------------------------- */
 
 int rein_vec_count(const rein_vec *vec) {
     return vec->n;
@@ -297,7 +302,7 @@ int32_t rein_vec_horizon(const rein_vec *vec) {
     return vec->horizon;
 }
 
-/* ---- saving ------------------------------------------------------------------------------------------- */
+/* ---- saving -------------------------------------------------------------------------------------------- */
 
 /* Laid out as header, states, streams, returns, clocks; 64 bytes keep the states aligned. */
 typedef struct vec_header {
@@ -371,11 +376,12 @@ static rein_status check_saved(const rein_vec *vec, const void *buffer, size_t s
         return reini_fail(REIN_MISMATCH, "saved environments: %llu were saved, the vector has %d",
                           (unsigned long long)found.n, vec->n);
     if (found.state_size != mine.state_size)
-        return reini_fail(REIN_MISMATCH, "saved environments: a state of %s had %llu bytes then and has %zu in this build",
+        return reini_fail(REIN_MISMATCH,
+                          "saved environments: a state of %s had %llu bytes then and has %zu in this build",
                           vec->type->id, (unsigned long long)found.state_size, vec->type->state_size);
     if (size != rein_vec_save_size(vec))
-        return reini_fail(REIN_FORMAT, "saved environments: %zu bytes expected, %zu found", rein_vec_save_size(vec),
-                          size);
+        return reini_fail(REIN_FORMAT, "saved environments: %zu bytes expected, %zu found",
+                          rein_vec_save_size(vec), size);
 
     const unsigned char *clocks = (const unsigned char *)buffer + size - (size_t)vec->n * sizeof(int32_t);
     for (int i = 0; i < vec->n; i++) {

@@ -2,15 +2,15 @@
 """Records transitions of Gymnasium's classic-control environments for tests/golden/test_env_*.c.
 
 Usage: env_gymnasium.py [output directory, default tests/golden beside this folder]
-Needs gymnasium and numpy. Run by hand when an environment is added; the tests read only the files written here.
+Needs gymnasium and numpy. Run by hand when an environment is added; the tests read only the files it writes.
 
 One file per environment, lines of words:
     env <id> <state size> <action size> <observation size>
     run <seed> <policy>                      a fresh environment; steps follow, episodes after one another
     <elapsed> <flags> <reward> <action...> <state before...> <observation after...>
-elapsed counts the steps of the episode, this one included; flags are 1 terminated + 2 truncated (time limit). The
-state is Gymnasium's own, to 17 digits at steps 1, 251, ... of an episode, where a free run is put back, and to 8
-elsewhere: a balanced pole is unstable, and over 500 steps a difference in the last bit grows beyond measure.
+elapsed counts the steps of the episode, this one included; flags are 1 terminated + 2 truncated (time limit).
+The state is Gymnasium's own, to 17 digits at steps 1, 251, ... of an episode, where a free run is put back,
+and to 8 elsewhere: a balanced pole is unstable, and over 500 steps a difference in the last bit grows too large.
 """
 import os
 import sys

@@ -18,27 +18,27 @@
  * Terminates when -cos theta1 - cos(theta1 + theta2) > 1, reward 0; else reward -1. The observation is
  * (cos theta1, sin theta1, cos theta2, sin theta2, dtheta1, dtheta2).
  *
- * Deviations: 32-bit state where Gymnasium has 64. The noise on the torque comes from a stream of the episode's
- * own, whose key is drawn at reset, so that a step needs nothing but the state. The length of the second link
- * (only drawn, never used in the dynamics) is left out.
+ * Deviations: 32-bit state where Gymnasium has 64. The noise on the torque comes from a stream of the
+ * episode's own, whose key is drawn at reset, so that a step needs nothing but the state. The length of the
+ * second link, which the equations do not use, is left out.
  */
 #include <rein/env.h>
 #include "env/env_math.h"
 #include "env/env_simd.h"
 #include "env/env_types.h"
 
-#define ACROBOT_FIELDS(F, E)                                                                             \
-    F(REAL, gravity, "9.8", 0, 1000, "gravity [m/s^2]")                                                  \
-    F(REAL, link_mass_1, "1", 0.01, 100, "mass of the upper link [kg]")                                  \
-    F(REAL, link_mass_2, "1", 0.01, 100, "mass of the lower link [kg]")                                  \
-    F(REAL, link_length_1, "1", 0.01, 100, "length of the upper link [m]")                               \
-    F(REAL, link_com_1, "0.5", 0.01, 100, "joint to the centre of mass of the upper link [m]")           \
-    F(REAL, link_com_2, "0.5", 0.01, 100, "joint to the centre of mass of the lower link [m]")           \
-    F(REAL, link_moi, "1", 0.01, 100, "moment of inertia of either link [kg m^2]")                       \
-    F(REAL, torque, "1", 0, 1000, "torque of actions 0 (negative) and 2 (positive) [N m]")               \
-    F(REAL, torque_noise_max, "0", 0, 1000, "uniform noise in +- this on the torque [N m]")              \
-    F(REAL, dt, "0.2", 1e-4, 0.5, "time step [s]")                                                       \
-    F(REAL, start_range, "0.1", 0, 3.2, "the four state variables start uniform in +- this")             \
+#define ACROBOT_FIELDS(F, E)                                                                                 \
+    F(REAL, gravity, "9.8", 0, 1000, "gravity [m/s^2]")                                                      \
+    F(REAL, link_mass_1, "1", 0.01, 100, "mass of the upper link [kg]")                                      \
+    F(REAL, link_mass_2, "1", 0.01, 100, "mass of the lower link [kg]")                                      \
+    F(REAL, link_length_1, "1", 0.01, 100, "length of the upper link [m]")                                   \
+    F(REAL, link_com_1, "0.5", 0.01, 100, "joint to the centre of mass of the upper link [m]")               \
+    F(REAL, link_com_2, "0.5", 0.01, 100, "joint to the centre of mass of the lower link [m]")               \
+    F(REAL, link_moi, "1", 0.01, 100, "moment of inertia of either link [kg m^2]")                           \
+    F(REAL, torque, "1", 0, 1000, "torque of actions 0 (negative) and 2 (positive) [N m]")                   \
+    F(REAL, torque_noise_max, "0", 0, 1000, "uniform noise in +- this on the torque [N m]")                  \
+    F(REAL, dt, "0.2", 1e-4, 0.5, "time step [s]")                                                           \
+    F(REAL, start_range, "0.1", 0, 3.2, "the four state variables start uniform in +- this")                 \
     E(dynamics, "book", "book|nips", "equations of the book or of the paper of 1996")
 
 typedef struct acrobot_config {

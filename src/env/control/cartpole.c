@@ -20,17 +20,17 @@
 #include "env/env_simd.h"
 #include "env/env_types.h"
 
-#define CARTPOLE_FIELDS(F, E)                                                                            \
-    F(REAL, gravity, "9.8", 0, 1000, "gravity [m/s^2]")                                                  \
-    F(REAL, masscart, "1", 0.001, 1000, "mass of the cart [kg]")                                         \
-    F(REAL, masspole, "0.1", 0.001, 1000, "mass of the pole [kg]")                                       \
-    F(REAL, length, "0.5", 0.001, 1000, "half the length of the pole [m]")                               \
-    F(REAL, force_mag, "10", 0, 10000, "size of the push [N]")                                           \
-    F(REAL, tau, "0.02", 1e-5, 0.5, "time step [s]")                                                     \
-    F(REAL, x_threshold, "2.4", 0.01, 1000, "distance from the centre that ends the episode [m]")        \
-    F(REAL, theta_threshold, "0.20943951023931953", 0.001, 3.2, "angle that ends the episode [rad]")     \
-    F(REAL, start_range, "0.05", 0, 1, "the four state variables start uniform in +- this")              \
-    F(BOOL, sutton_barto_reward, "false", 0, 1, "reward 0 per step and -1 at the end, instead of 1")     \
+#define CARTPOLE_FIELDS(F, E)                                                                                \
+    F(REAL, gravity, "9.8", 0, 1000, "gravity [m/s^2]")                                                      \
+    F(REAL, masscart, "1", 0.001, 1000, "mass of the cart [kg]")                                             \
+    F(REAL, masspole, "0.1", 0.001, 1000, "mass of the pole [kg]")                                           \
+    F(REAL, length, "0.5", 0.001, 1000, "half the length of the pole [m]")                                   \
+    F(REAL, force_mag, "10", 0, 10000, "size of the push [N]")                                               \
+    F(REAL, tau, "0.02", 1e-5, 0.5, "time step [s]")                                                         \
+    F(REAL, x_threshold, "2.4", 0.01, 1000, "distance from the centre that ends the episode [m]")            \
+    F(REAL, theta_threshold, "0.20943951023931953", 0.001, 3.2, "angle that ends the episode [rad]")         \
+    F(REAL, start_range, "0.05", 0, 1, "the four state variables start uniform in +- this")                  \
+    F(BOOL, sutton_barto_reward, "false", 0, 1, "reward 0 per step and -1 at the end, instead of 1")         \
     E(integrator, "euler", "euler|semi_implicit", "which velocity moves the position: the old or the new")
 
 typedef struct cartpole_config {
@@ -83,7 +83,8 @@ REINI_INLINE int cartpole_move(const cartpole_model *m, cartpole_state *s, int32
     real_sincos(s->theta, &sine, &cosine);
     real force = action == 1 ? m->force : -m->force;
     real temp = (force + m->masspole_length * (s->theta_dot * s->theta_dot) * sine) * m->inverse_mass;
-    real theta_dd = (m->gravity * sine - cosine * temp) / (m->length_4_3 - m->length_ratio * (cosine * cosine));
+    real theta_dd =
+        (m->gravity * sine - cosine * temp) / (m->length_4_3 - m->length_ratio * (cosine * cosine));
     real x_dd = temp - m->masspole_length * theta_dd * cosine * m->inverse_mass;
 
     real x_dot = s->x_dot + m->tau * x_dd;

@@ -18,13 +18,13 @@
 #include "env/env_simd.h"
 #include "env/env_types.h"
 
-#define MOUNTAIN_CAR_FIELDS(F, E)                                                                        \
-    F(REAL, force, "0.001", 0, 1, "acceleration by the engine [per step^2]")                             \
-    F(REAL, gravity, "0.0025", 0, 1, "acceleration on the steepest slope [per step^2]")                  \
-    F(REAL, max_speed, "0.07", 1e-6, 1, "limit of the speed [per step]")                                 \
-    F(REAL, goal_position, "0.5", -1.2, 0.6, "position of the flag")                                     \
-    F(REAL, goal_velocity, "0", -1, 1, "least velocity at the flag")                                     \
-    F(REAL, start_low, "-0.6", -1.2, 0.6, "the car starts uniformly above this position,")               \
+#define MOUNTAIN_CAR_FIELDS(F, E)                                                                            \
+    F(REAL, force, "0.001", 0, 1, "acceleration by the engine [per step^2]")                                 \
+    F(REAL, gravity, "0.0025", 0, 1, "acceleration on the steepest slope [per step^2]")                      \
+    F(REAL, max_speed, "0.07", 1e-6, 1, "limit of the speed [per step]")                                     \
+    F(REAL, goal_position, "0.5", -1.2, 0.6, "position of the flag")                                         \
+    F(REAL, goal_velocity, "0", -1, 1, "least velocity at the flag")                                         \
+    F(REAL, start_low, "-0.6", -1.2, 0.6, "the car starts uniformly above this position,")                   \
     F(REAL, start_high, "-0.4", -1.2, 0.6, "and below this one, at rest")
 
 typedef struct mountain_car_config {

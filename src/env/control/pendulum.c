@@ -17,14 +17,14 @@
 #include "env/env_simd.h"
 #include "env/env_types.h"
 
-#define PENDULUM_FIELDS(F, E)                                                                            \
-    F(REAL, g, "10", -1000, 1000, "gravity [m/s^2]")                                                     \
-    F(REAL, m, "1", 0.001, 1000, "mass [kg]")                                                            \
-    F(REAL, l, "1", 0.01, 1000, "length [m]")                                                            \
-    F(REAL, dt, "0.05", 1e-5, 0.5, "time step [s]")                                                      \
-    F(REAL, max_speed, "8", 0.01, 1000, "limit of the angular velocity [rad/s]")                         \
-    F(REAL, max_torque, "2", 0, 2, "limit of the torque, at most that of the action space [N m]")        \
-    F(REAL, start_angle, "3.141592653589793", 0, 3.2, "the angle starts uniform in +- this [rad]")       \
+#define PENDULUM_FIELDS(F, E)                                                                                \
+    F(REAL, g, "10", -1000, 1000, "gravity [m/s^2]")                                                         \
+    F(REAL, m, "1", 0.001, 1000, "mass [kg]")                                                                \
+    F(REAL, l, "1", 0.01, 1000, "length [m]")                                                                \
+    F(REAL, dt, "0.05", 1e-5, 0.5, "time step [s]")                                                          \
+    F(REAL, max_speed, "8", 0.01, 1000, "limit of the angular velocity [rad/s]")                             \
+    F(REAL, max_torque, "2", 0, 2, "limit of the torque, at most that of the action space [N m]")            \
+    F(REAL, start_angle, "3.141592653589793", 0, 3.2, "the angle starts uniform in +- this [rad]")           \
     F(REAL, start_speed, "1", 0, 1000, "the angular velocity starts uniform in +- this [rad/s]")
 
 typedef struct pendulum_config {

@@ -1,0 +1,21 @@
+/*
+ * mock_policy.c - a real policy without hidden layers: logits = obs x weight.
+ */
+#include "support/mock_policy.h"
+#include <string.h>
+#include "rl/policy.h"
+
+rein_policy *mock_policy_new(const rein_space *obs, const rein_space *act, const char *algo, const char *env) {
+    reini_net_config net = {.hidden = {0}};
+    rein_policy *policy;
+    if (reini_policy_new(algo, env, obs, act, &net, false, 0, &policy) != REIN_OK)
+        return NULL;
+    memset(rein_store_data(policy->store), 0, (size_t)rein_store_size(policy->store) * sizeof(float));
+    return policy;
+}
+
+float *mock_policy_weights(rein_policy *policy, size_t *n) {
+    rein_param_info info = rein_layout_at(policy->layout, rein_layout_find(policy->layout, "actor.0.weight"));
+    *n = (size_t)info.count;
+    return (float *)rein_store_data(policy->store) + info.offset;
+}

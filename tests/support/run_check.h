@@ -1,0 +1,103 @@
+/*
+ * run_check.h - short calls of the trainer with the mock algorithm, and comparing the directories of two runs.
+ */
+#ifndef RUN_CHECK_H
+#define RUN_CHECK_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <rein/run.h>
+#include "run/train.h"
+#include "support/check.h"
+#include "support/mock_algo.h"
+#include "support/temp_dir.h"
+
+/* a run of 20 iterations of 30 steps with 6 evaluations */
+#define RUN_SETTINGS                                                                                        \
+    {"steps", "600"}, {"eval_every", "100"}, {"eval_every_episodes", "5"}, {"eval_episodes", "10"},         \
+        {"threads", "1"}, {"checkpoint_every", "90"}, {"seed", "3"}
+static const rein_setting run_settings[] = {RUN_SETTINGS};
+#define N_RUN_SETTINGS 7
+
+/* a path inside the test's directory that lives as long as the next 63 */
+static inline const char *run_path(const char *name) {
+    static char paths[64][2 * TEMP_PATH];
+    static int next;
+    char *out = paths[next++ & 63];
+    snprintf(out, sizeof paths[0], "%s/%s", temp_dir, name);
+    return out;
+}
+
+static volatile sig_atomic_t run_stop;
+
+static inline rein_train_opts run_opts(const char *out) {
+    run_stop = 0;
+    return (rein_train_opts){.algo = "mock",
+                             .env = MOCK_ENV,
+                             .settings = run_settings,
+                             .n_settings = N_RUN_SETTINGS,
+                             .out = out,
+                             .stop = &run_stop};
+}
+
+static inline rein_train_opts run_resume(const char *dir) {
+    run_stop = 0;
+    return (rein_train_opts){.resume = dir, .stop = &run_stop};
+}
+
+/* metrics.csv without the values of columns that measure the machine; malloc'ed */
+static inline char *run_csv(const char *dir) {
+    char path[2 * TEMP_PATH + 32];
+    snprintf(path, sizeof path, "%s/metrics.csv", dir);
+    char *text = temp_read(path, NULL), *out = calloc(1, strlen(text) + 1), *at = out;
+    bool measured[64] = {false};
+    int column = 0;
+    for (char *c = text, *header_end = strchr(text, '\n'); *c; c++) {
+        if (c < header_end && (c == text || c[-1] == ','))
+            measured[column] = strncmp(c, "time/", 5) == 0 || strncmp(c, "memory/", 7) == 0;
+        if (*c == ',' || *c == '\n')
+            column = *c == ',' ? column + 1 : 0;
+        if (c < header_end || *c == ',' || *c == '\n' || !measured[column])
+            *at++ = *c;
+    }
+    free(text);
+    return out;
+}
+
+static inline void run_same_file(const char *a, const char *b, const char *name) {
+    char path[2 * TEMP_PATH + 64];
+    size_t na, nb;
+    snprintf(path, sizeof path, "%s/%s", a, name);
+    char *ta = temp_read(path, &na);
+    snprintf(path, sizeof path, "%s/%s", b, name);
+    char *tb = temp_read(path, &nb);
+    if (na != nb || memcmp(ta, tb, na) != 0)
+        fail_msg("%s differs between %s and %s", name, a, b);
+    free(ta);
+    free(tb);
+}
+
+/* two finished runs computed the same */
+static inline void run_same(const char *a, const char *b, const rein_summary *sa, const rein_summary *sb) {
+    char *ca = run_csv(a), *cb = run_csv(b);
+    assert_string_equal(ca, cb);
+    free(ca);
+    free(cb);
+    run_same_file(a, b, "policy.safetensors");
+    run_same_file(a, b, "best.safetensors");
+    assert_string_equal(sa->policy_sha256, sb->policy_sha256);
+    assert_true(sa->eval_return_mean == sb->eval_return_mean);
+    assert_true(sa->eval_return_std == sb->eval_return_std);
+    assert_true(sa->eval_length_mean == sb->eval_length_mean);
+    assert_int_equal(sa->env_steps, sb->env_steps);
+    assert_int_equal(sa->eval_episodes, sb->eval_episodes);
+}
+
+static inline bool run_has(const char *dir, const char *name) {
+    char path[2 * TEMP_PATH + 64];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return stat(path, &st) == 0;
+}
+
+#endif
