@@ -22,7 +22,7 @@
  *                               cos_3e-4, cos_3e-4_1e-5 (cosine); a suffix "@0.1" warms up linearly over
  *                               the first tenth of training
  *     INTS      rein_ints  64,64   (up to 8 values; "none" for the empty list)
- *     TEXT      char[256]  any text without control characters
+ *     TEXT      char[256]  any UTF-8 text without control characters
  *     ENUM      int        one of the names, stored as its index
  */
 #ifndef REIN_FIELD_H

@@ -10,8 +10,8 @@
  *     end       u8   0, where a name length would stand
  *     digest    32   SHA-256 of everything before it
  *
- * Loading reads the file twice in pieces of a buffer, once for the digest and once for the entries, so it needs no
- * memory for the file and a read error is an error, not a signal.
+ * Loading reads the file twice in pieces of a buffer, once for the digest and once for the entries, so it
+ * needs no memory for the file and a read error is an error, not a signal.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -100,7 +100,7 @@ bool reini_archive_loading(const reini_archive *ar) {
     return ar->fd >= 0;
 }
 
-/* ---- saving --------------------------------------------------------------------------------------------- */
+/* ---- saving -------------------------------------------------------------------------------------------- */
 
 static rein_status write_bytes(reini_archive *ar, const void *data, size_t size) {
     reini_sha256_add(ar->sha, data, size);
@@ -175,7 +175,7 @@ static rein_status finish_saving(reini_archive *ar) {
     return status;
 }
 
-/* ---- loading -------------------------------------------------------------------------------------------- */
+/* ---- loading ------------------------------------------------------------------------------------------- */
 
 static rein_status fail_damaged(const reini_archive *ar, const char *how) {
     return reini_fail(REIN_FORMAT, "\"%s\" is damaged: %s", ar->path, how);
@@ -355,7 +355,7 @@ static rein_status finish_loading(reini_archive *ar) {
     return REIN_OK;
 }
 
-/* ---- both ----------------------------------------------------------------------------------------------- */
+/* ---- both ---------------------------------------------------------------------------------------------- */
 
 rein_status reini_archive_bytes(reini_archive *ar, const char *name, void *data, size_t size) {
     if (ar->status != REIN_OK)

@@ -42,21 +42,44 @@ static size_t value_size(rein_field_kind kind) {
     return 0;
 }
 
-/* the user's text for an error sentence: cut to fit, without characters that would upset a terminal */
+/* length of the UTF-8 character at text, 0 when it is malformed (overlong, surrogate, beyond U+10FFFF,
+ * cut) */
+static size_t utf8_length(const unsigned char *text) {
+    size_t n = text[0] < 0x80                      ? 1
+               : text[0] >= 0xc2 && text[0] < 0xe0 ? 2
+               : (text[0] & 0xf0) == 0xe0          ? 3
+               : text[0] >= 0xf0 && text[0] < 0xf5 ? 4
+                                                   : 0;
+    for (size_t i = 1; i < n; i++)
+        if ((text[i] & 0xc0) != 0x80)
+            return 0;
+    if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] >= 0xa0) ||
+        (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] >= 0x90))
+        return 0;
+    return n;
+}
+
+/* the user's text for an error sentence: cut to fit, without bytes that would upset a terminal or a reader
+ * of UTF-8 */
 static const char *quoted(char out[QUOTE_MAX], const char *text) {
-    size_t n = strnlen(text, QUOTE_MAX);
-    bool cut = n == QUOTE_MAX;
-    if (cut)
-        n = QUOTE_MAX - 4;
-    for (size_t i = 0; i < n; i++)
-        out[i] = (unsigned char)text[i] < 0x20 || text[i] == 0x7f ? '?' : text[i];
-    memcpy(out + n, "...", 4);
-    if (!cut)
-        out[n] = 0;
+    size_t used = 0;
+    while (*text) {
+        size_t n = utf8_length((const unsigned char *)text);
+        bool shown = n > 0 && (unsigned char)*text >= 0x20 && *text != 0x7f;
+        n = shown ? n : 1;
+        if (used + n + sizeof "..." > QUOTE_MAX) {
+            strcpy(out + used, "...");
+            return out;
+        }
+        memcpy(out + used, shown ? text : "?", n);
+        used += n;
+        text += n;
+    }
+    out[used] = 0;
     return out;
 }
 
-/* ---- choices of an ENUM: "clip|penalty" ----------------------------------------------------------------- */
+/* ---- choices of an ENUM: "clip|penalty" ---------------------------------------------------------------- */
 
 /* the i-th choice as a slice; NULL past the last */
 static const char *choice_at(const char *choices, int i, size_t *length) {
@@ -112,7 +135,7 @@ static rein_status fail_choice(const rein_field *f, const char *text) {
     return reini_fail(REIN_USAGE, "%s: \"%s\" is not one of %s", f->name, quoted(quote, text), list);
 }
 
-/* ---- ranges --------------------------------------------------------------------------------------------- */
+/* ---- ranges -------------------------------------------------------------------------------------------- */
 
 /* "0 <= gamma <= 1", with a bound left out when it is infinite */
 static void print_range(const rein_field *f, char *out, size_t size) {
@@ -168,22 +191,6 @@ static rein_status check_ints(const rein_field *f, const rein_ints *ints) {
     return REIN_OK;
 }
 
-/* length of the UTF-8 character at text, 0 when it is malformed (overlong, surrogate, beyond U+10FFFF, cut) */
-static size_t utf8_length(const unsigned char *text) {
-    size_t n = text[0] < 0x80                      ? 1
-               : text[0] >= 0xc2 && text[0] < 0xe0 ? 2
-               : (text[0] & 0xf0) == 0xe0          ? 3
-               : text[0] >= 0xf0 && text[0] < 0xf5 ? 4
-                                                   : 0;
-    for (size_t i = 1; i < n; i++)
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-    if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] >= 0xa0) ||
-        (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] >= 0x90))
-        return 0;
-    return n;
-}
-
 static rein_status check_text(const rein_field *f, const char *text) {
     if (strnlen(text, REIN_TEXT_MAX) == REIN_TEXT_MAX)
         return reini_fail(REIN_USAGE, "%s: the text is too long, expected at most %d bytes", f->name,
@@ -230,7 +237,7 @@ static rein_status check_value(const rein_field *f, const void *value) {
     return reini_fail(REIN_INTERNAL, "%s: field kind %d does not exist", f->name, (int)f->kind);
 }
 
-/* ---- parsing -------------------------------------------------------------------------------------------- */
+/* ---- parsing ------------------------------------------------------------------------------------------- */
 
 static const char *const expected_form[] = {
     [REIN_FIELD_BOOL] = "true or false",
@@ -349,7 +356,7 @@ static rein_status set_field(const rein_field *f, void *config, const char *text
     return REIN_OK;
 }
 
-/* ---- tables --------------------------------------------------------------------------------------------- */
+/* ---- tables -------------------------------------------------------------------------------------------- */
 
 /* - equals _ */
 static bool same_name(const char *a, const char *b) {
@@ -401,7 +408,7 @@ rein_status rein_fields_check(const rein_field *fields, int n, const void *confi
     return REIN_OK;
 }
 
-/* ---- printing ------------------------------------------------------------------------------------------- */
+/* ---- printing ------------------------------------------------------------------------------------------ */
 
 typedef struct writer {
     char *out;
@@ -488,7 +495,7 @@ size_t rein_field_print(const rein_field *field, const void *config, char *out, 
     return w.length;
 }
 
-/* ---- schedules ------------------------------------------------------------------------------------------ */
+/* ---- schedules ----------------------------------------------------------------------------------------- */
 
 /* The value decays over what follows the warm-up, so that it leaves the warm-up at start and ends at end. */
 double rein_schedule_at(const rein_schedule *s, double progress) {

@@ -9,7 +9,8 @@
 
 /* The whole file in memory, 0-terminated (reini_free it). limit: largest size accepted. */
 rein_status reini_file_read(const char *path, size_t limit, char **data, size_t *size);
-/* Writes to a temporary name beside path, syncs and renames: path holds the old or the new content, never half. */
+/* Writes to a temporary name beside path, syncs and renames: path holds the old or the new content, never
+ * half. */
 rein_status reini_file_write(const char *path, const void *data, size_t size);
 bool reini_file_exists(const char *path);
 bool reini_dir_exists(const char *path);
@@ -18,13 +19,13 @@ rein_status reini_dir_make(const char *path);
 /* "dir/name" into out; fails when it does not fit. */
 rein_status reini_path_join(char *out, size_t size, const char *dir, const char *name);
 
-/* JSON with position and reason in errors; refuses duplicates and non-finite numbers. The outermost value is a
- * list or an object. */
+/* JSON with position and reason in errors; refuses duplicates and non-finite numbers. The outermost value
+ * is a list or an object. */
 rein_status reini_json_read(const char *path, json_t **out);
 rein_status reini_json_parse(const char *text, size_t size, const char *what, json_t **out);
 rein_status reini_json_write(const char *path, const json_t *value);
-/* As text, reals in their shortest exact form: in one line, or laid out in lines as for a file. NULL when out of
- * memory; reini_free it. */
+/* As text, reals in their shortest exact form: in one line, or laid out in lines as for a file. NULL when
+ * out of memory; reini_free it. */
 char *reini_json_text(const json_t *value, bool lines);
 
 typedef struct reini_sha256 reini_sha256;

@@ -1,7 +1,8 @@
 /*
  * json.c - JSON texts: parsing with position and reason, printing with the shortest exact numbers.
  *
- * Jansson parses. It prints reals with a fixed number of digits, 0.99 as 0.98999999999999999, so printing is here.
+ * Jansson parses. It prints reals with a fixed number of digits, 0.99 as 0.98999999999999999, so printing is
+ * here.
  */
 #include <stdio.h>
 #include <string.h>
@@ -34,7 +35,7 @@ rein_status reini_json_read(const char *path, json_t **out) {
     return status;
 }
 
-/* ---- printing ------------------------------------------------------------------------------------------- */
+/* ---- printing ------------------------------------------------------------------------------------------ */
 
 typedef struct printer {
     char *text;

@@ -1,8 +1,9 @@
 /*
  * memory.c - zeroed, 64-byte aligned blocks that are counted and can be made to fail.
  *
- * A block is a piece of one calloc: slack, 64 bytes of head, the caller's bytes. calloc rather than an aligned
- * malloc, because large blocks then come as untouched zero pages: a replay buffer costs memory as it fills.
+ * A block is a piece of one calloc: slack, 64 bytes of head, the caller's bytes. calloc rather than an
+ * aligned malloc, because large blocks then come as untouched zero pages: a replay buffer costs memory as it
+ * fills.
  */
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -120,7 +120,8 @@ static int suffix_power(char c) {
     }
 }
 
-/* digits x 10^power as a magnitude below 2^63 + 1; trailing zeros are taken off first so that 1.500k is whole */
+/* digits x 10^power as a magnitude below 2^63 + 1; trailing zeros are taken off first so that 1.500k is
+ * whole */
 static reini_number_fault whole_magnitude(const decimal *d, int power, uint64_t *out) {
     uint64_t value = 0;
     int zeros = 0; /* zeros read since the last other digit, not in value yet */

@@ -1,6 +1,6 @@
 /*
- * number.h - numbers as text, the same in every locale: parsing that takes the whole text or nothing, printing
- * that reads back to the same bits.
+ * number.h - numbers as text, the same in every locale: parsing that takes the whole text or nothing,
+ * printing that reads back to the same bits.
  */
 #ifndef REINI_NUMBER_H
 #define REINI_NUMBER_H

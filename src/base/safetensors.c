@@ -1,9 +1,9 @@
 /*
  * safetensors.c - reading (mapped, validated) and writing safetensors files.
  *
- * Nothing in a file is trusted: every number of the header is checked before it is used, so that a tensor handed
- * out always lies inside the mapping. Files are written as the original library writes them: tensors by descending
- * dtype, then by name, which keeps each aligned to its element size.
+ * Nothing in a file is trusted: every number of the header is checked before it is used, so that a tensor
+ * handed out always lies inside the mapping. Files are written as the original library writes them: tensors
+ * by descending dtype, then by name, which keeps each aligned to its element size.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,9 +35,9 @@ static const struct {
     const char *name;
     size_t bytes;
 } dtypes[] = {
-    {"BOOL", 1}, {"U8", 1},   {"I8", 1},   {"F8_E5M2", 1}, {"F8_E4M3", 1}, {"F8_E8M0", 1},
-    {"I16", 2},  {"U16", 2},  {"F16", 2},  {"BF16", 2},    {"I32", 4},     {"U32", 4},
-    {"F32", 4},  {"C64", 8},  {"F64", 8},  {"I64", 8},     {"U64", 8},
+    {"BOOL", 1}, {"U8", 1},  {"I8", 1},  {"F8_E5M2", 1}, {"F8_E4M3", 1}, {"F8_E8M0", 1},
+    {"I16", 2},  {"U16", 2}, {"F16", 2}, {"BF16", 2},    {"I32", 4},     {"U32", 4},
+    {"F32", 4},  {"C64", 8}, {"F64", 8}, {"I64", 8},     {"U64", 8},
 };
 
 /* rank of a dtype, -1 when unknown */
@@ -57,7 +57,7 @@ static bool tensor_bytes(const int64_t *shape, int ndim, size_t element, size_t 
     return true;
 }
 
-/* ---- reading -------------------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------------------- */
 
 static rein_status fail_file(const reini_safetensors *st, const char *why) {
     return reini_fail(REIN_FORMAT, "\"%s\" is not a valid safetensors file: %s", st->path, why);
@@ -190,7 +190,8 @@ static int by_place(const void *a, const void *b) {
     return x->bytes < y->bytes ? -1 : x->bytes > y->bytes;
 }
 
-/* the tensors, in the order of their bytes, fill the file after the header: no overlap, no hole, nothing after */
+/* the tensors, in the order of their bytes, fill the file after the header: no overlap, no hole, nothing
+ * after */
 static rein_status check_places(const reini_safetensors *st, size_t data) {
     const uint8_t *next = (const uint8_t *)st->map + data;
     for (int i = 0; i < st->count; i++) {
@@ -268,7 +269,7 @@ const char *reini_safetensors_meta(const reini_safetensors *st, const char *key)
     return json_string_value(json_object_get(json_object_get(st->header, METADATA), key));
 }
 
-/* ---- writing -------------------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------------------- */
 
 static rein_status check_written(const char *path, const reini_st_tensor *t) {
     size_t bytes;

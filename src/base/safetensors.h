@@ -2,8 +2,8 @@
  * safetensors.h - the safetensors file format: reading (mapped, validated) and writing.
  *
  * Layout: u64 little-endian header length; JSON header {name: {dtype, shape, data_offsets}, "__metadata__":
- * {string: string}}; bytes. Validation: header fits, offsets inside the file, in order, without overlaps or holes,
- * sizes equal shape x dtype. Errors name the file and the tensor.
+ * {string: string}}; bytes. Validation: header fits, offsets inside the file, in order, without overlaps or
+ * holes, sizes equal shape x dtype. Errors name the file and the tensor.
  */
 #ifndef REINI_SAFETENSORS_H
 #define REINI_SAFETENSORS_H
@@ -26,12 +26,13 @@ void reini_safetensors_close(reini_safetensors *st);
 int reini_safetensors_count(const reini_safetensors *st);
 /* i-th in the order of the bytes; NULL past the end. */
 const reini_st_tensor *reini_safetensors_at(const reini_safetensors *st, int i);
-const reini_st_tensor *reini_safetensors_find(const reini_safetensors *st, const char *name); /* NULL absent */
+/* NULL when absent. */
+const reini_st_tensor *reini_safetensors_find(const reini_safetensors *st, const char *name);
 /* Value of a metadata key, NULL when absent. */
 const char *reini_safetensors_meta(const reini_safetensors *st, const char *key);
 
-/* Writes atomically, byte for byte as the original library: tensors by descending dtype, then by name, whatever the
- * order given. keys/values: n_meta metadata strings. */
+/* Writes atomically, byte for byte as the original library: tensors by descending dtype, then by name,
+ * whatever the order given. keys/values: n_meta metadata strings. */
 rein_status reini_safetensors_write(const char *path, const reini_st_tensor *tensors, int n,
                                     const char *const *keys, const char *const *values, int n_meta);
 #endif

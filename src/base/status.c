@@ -64,7 +64,7 @@ void reini_assert_failed(const char *what, const char *file, int line) {
 }
 #endif
 
-/* ---- log ------------------------------------------------------------------------------------------------ */
+/* ---- log ----------------------------------------------------------------------------------------------- */
 
 /* set once, before other threads use the library */
 static rein_log_fn *log_fn;
@@ -86,7 +86,7 @@ void reini_log(rein_log_level level, const char *format, ...) {
     log_fn(log_user, level, line);
 }
 
-/* ---- version -------------------------------------------------------------------------------------------- */
+/* ---- version ------------------------------------------------------------------------------------------- */
 
 #define VERSION "0.1.0"
 

@@ -48,25 +48,35 @@ static rein_status fail_no_policy(const char *dir) {
     return REIN_USAGE;
 }
 
-/* a run directory, or a policy file, which may lie in the directory of its run */
-static rein_status locate(subject *s, const char *path) {
-    if (reini_dir_exists(path)) {
-        if (!reini_dir_is_run(path))
-            return reini_fail(REIN_USAGE, "\"%s\" is neither a run directory nor a policy file", path);
-        REINI_TRY(reini_path_join(s->file, sizeof s->file, path, "policy.safetensors"));
-        snprintf(s->dir, sizeof s->dir, "%s", path);
-        return reini_file_exists(s->file) ? REIN_OK : fail_no_policy(path);
-    }
-    if (!reini_file_exists(path))
-        return reini_fail(REIN_USAGE, "there is no run directory and no policy file \"%s\"", path);
-    if (strlen(path) >= sizeof s->dir)
-        return reini_fail(REIN_USAGE, "the path is too long, expected less than %zu bytes", sizeof s->dir);
-    memcpy(s->file, path, strlen(path) + 1);
+/* the directory of a policy file, when it is its run's; else "" */
+static rein_status locate_run_of_file(subject *s, const char *path) {
+    reini_dir_kind kind;
     const char *slash = strrchr(path, '/');
-    snprintf(s->dir, sizeof s->dir, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
-    if (!reini_dir_is_run(s->dir))
+    snprintf(s->dir, sizeof s->dir, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+    REINI_TRY(reini_dir_look(s->dir, &kind));
+    if (kind != REINI_DIR_RUN)
         s->dir[0] = 0;
     return REIN_OK;
+}
+
+static rein_status locate(subject *s, const char *path) {
+    reini_dir_kind kind;
+    if (strlen(path) >= sizeof s->dir)
+        return reini_fail(REIN_USAGE, "the path is too long, expected less than %zu bytes", sizeof s->dir);
+    REINI_TRY(reini_dir_look(path, &kind));
+    switch (kind) {
+    case REINI_DIR_ABSENT:
+        return reini_fail(REIN_USAGE, "there is no run directory and no policy file \"%s\"", path);
+    case REINI_DIR_FILE:
+        memcpy(s->file, path, strlen(path) + 1);
+        return locate_run_of_file(s, path);
+    case REINI_DIR_RUN:
+        REINI_TRY(reini_path_join(s->file, sizeof s->file, path, "policy.safetensors"));
+        memcpy(s->dir, path, strlen(path) + 1);
+        return reini_file_exists(s->file) ? REIN_OK : fail_no_policy(path);
+    default:
+        return reini_fail(REIN_USAGE, "\"%s\" is neither a run directory nor a policy file", path);
+    }
 }
 
 /* ---- dynamics ------------------------------------------------------------------------------------------- */
@@ -136,7 +146,6 @@ static void summarise(rein_eval_result *r, const subject *s, const reini_eval_jo
     int n = job->episodes, successes = 0, draws = BOOTSTRAP_VALUES / n;
     snprintf(r->algo, sizeof r->algo, "%s", rein_policy_algo(s->policy));
     snprintf(r->env, sizeof r->env, "%s", s->env->id);
-    rein_policy_sha256(s->policy, r->policy_sha256);
     r->episodes = n;
     r->return_mean = reini_mean(scores->returns, n);
     r->return_std = reini_std(scores->returns, n);
@@ -174,6 +183,7 @@ static rein_status evaluate(subject *s, const rein_eval_opts *opts, rein_eval_re
                           .obs_noise = opts->obs_noise,
                           .stop = opts->stop};
     reini_scores scores;
+    REINI_TRY(reini_policy_digest(s->policy, result->policy_sha256));
     double start = reini_seconds();
     rein_status status = reini_play(&job, &scores);
     if (status == REIN_OK) {

@@ -180,6 +180,11 @@ void reini_scores_release(reini_scores *scores) {
     *scores = (reini_scores){0};
 }
 
+rein_status reini_policy_digest(const rein_policy *policy, char out[65]) {
+    rein_policy_sha256(policy, out);
+    return strspn(out, "0") < 64 ? REIN_OK : reini_fail(REIN_NOMEM, "out of memory for the digest of the policy");
+}
+
 /* ---- fitting -------------------------------------------------------------------------------------------- */
 
 static bool same_space(const rein_space *a, const rein_space *b) {

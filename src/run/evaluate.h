@@ -42,6 +42,8 @@ typedef struct reini_scores {
 rein_status reini_play(const reini_eval_job *job, reini_scores *scores);
 void reini_scores_release(reini_scores *scores);
 
+/* rein_policy_sha256, which shows want of memory as a digest of zeros. */
+rein_status reini_policy_digest(const rein_policy *policy, char out[65]);
 /* Whether a policy made for one environment fits another: same kinds and sizes of spaces. */
 rein_status reini_policy_fits(const rein_policy *policy, const rein_env_type *env);
 

@@ -38,7 +38,7 @@ struct reini_event_file {
     size_t used;
 };
 
-/* ---- checksum ------------------------------------------------------------------------------------------- */
+/* ---- checksum ------------------------------------------------------------------------------------------ */
 
 uint32_t reini_crc32c(const void *data, size_t size) {
     const uint8_t *bytes = data;
@@ -57,7 +57,7 @@ static uint32_t masked_crc(const void *data, size_t size) {
     return (crc >> 15 | crc << 17) + 0xa282ead8u;
 }
 
-/* ---- protobuf ------------------------------------------------------------------------------------------- */
+/* ---- protobuf ------------------------------------------------------------------------------------------ */
 
 static void put_fixed(reini_event_file *f, uint64_t value, int bytes) {
     for (int i = 0; i < bytes; i++)
@@ -106,7 +106,7 @@ static void put_value(reini_event_file *f, const char *tag, double value) {
     put_fixed(f, bits, 4);
 }
 
-/* ---- records -------------------------------------------------------------------------------------------- */
+/* ---- records ------------------------------------------------------------------------------------------- */
 
 static void begin_event(reini_event_file *f, int64_t step) {
     struct timespec now = {0};
@@ -183,7 +183,7 @@ static rein_status write_start(reini_event_file *f, int64_t first_step) {
     return end_event(f);
 }
 
-/* ---- opening -------------------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------------------------- */
 
 /* the present time, or one second past the newest event file when the clock has been set back */
 static rein_status next_time(const char *dir, long long *when) {

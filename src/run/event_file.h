@@ -1,9 +1,9 @@
 /*
  * event_file.h - TensorBoard event files: scalars over steps, written without TensorFlow.
  *
- * A file is a sequence of records: u64 length, u32 masked CRC-32C of the length, the bytes of an Event message,
- * u32 masked CRC-32C of the bytes. The first record names the version; the second is a session start at first_step,
- * at which TensorBoard drops the points of earlier files at first_step and after.
+ * A file is a sequence of records: u64 length, u32 masked CRC-32C of the length, the bytes of an Event
+ * message, u32 masked CRC-32C of the bytes. The first record names the version; the second is a session start
+ * at first_step, at which TensorBoard drops the points of earlier files at first_step and after.
  */
 #ifndef REINI_EVENT_FILE_H
 #define REINI_EVENT_FILE_H

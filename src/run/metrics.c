@@ -24,7 +24,7 @@ struct reini_metrics {
     reini_event_file *events;
 };
 
-/* ---- the table as text ---------------------------------------------------------------------------------- */
+/* ---- the table as text --------------------------------------------------------------------------------- */
 
 static rein_status check_names(const char *const *names, int n) {
     for (int i = 0; i < n; i++)
@@ -81,7 +81,7 @@ static size_t keep_rows(char *text, size_t size, int n, int64_t last_step) {
     return kept;
 }
 
-/* ---- opening -------------------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------------------------- */
 
 static rein_status cut_rows(const char *path, const char *header, int n, int64_t last_step) {
     char *text;
@@ -139,7 +139,7 @@ rein_status reini_metrics_open(const char *dir, const char *const *names, int n,
     return REIN_OK;
 }
 
-/* ---- rows ----------------------------------------------------------------------------------------------- */
+/* ---- rows ---------------------------------------------------------------------------------------------- */
 
 /* a row that does not fit is taken back */
 static rein_status append(reini_metrics *m, const char *text, size_t size) {

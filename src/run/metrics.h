@@ -1,9 +1,9 @@
 /*
  * metrics.h - scalars over time: metrics.csv and TensorBoard event files with the same content.
  *
- * Columns are fixed at creation. A row belongs to a step; missing values are NAN (an empty CSV cell, no event).
- * Rows are flushed as they are written; on resume, rows past the checkpoint's step are cut off both files' view
- * (the CSV is truncated; a new event file starts).
+ * Columns are fixed at creation. A row belongs to a step; missing values are NAN (an empty CSV cell, no
+ * event). Rows are flushed as they are written; on resume, rows past the checkpoint's step are cut off both
+ * files' view (the CSV is truncated; a new event file starts).
  */
 #ifndef REINI_METRICS_H
 #define REINI_METRICS_H

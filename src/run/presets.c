@@ -15,16 +15,16 @@
     "learning_rate=lin_1e-3 clip_range=lin_0.2"
 #define ZOO_ACROBOT                                                                                        \
     "steps=1e6 n_envs=16 n_steps=256 batch_size=64 n_epochs=4 gamma=0.99 gae_lambda=0.94 ent_coef=0 " \
-    "norm_obs=true norm_reward=true"
+    "norm_obs=running norm_reward=true"
 #define ZOO_MOUNTAIN_CAR                                                                                  \
     "steps=1e6 n_envs=16 n_steps=16 batch_size=64 n_epochs=4 gamma=0.99 gae_lambda=0.98 ent_coef=0 " \
-    "norm_obs=true norm_reward=true"
+    "norm_obs=running norm_reward=true"
 #define ZOO_PENDULUM                                                                                       \
     "steps=1e5 n_envs=4 n_steps=1024 batch_size=64 n_epochs=10 gamma=0.9 gae_lambda=0.95 ent_coef=0 " \
     "learning_rate=1e-3 clip_range=0.2"
 #define ZOO_MOUNTAIN_CAR_CONTINUOUS                                                                         \
     "steps=2e4 n_envs=1 n_steps=8 batch_size=8 n_epochs=10 gamma=0.9999 gae_lambda=0.9 ent_coef=0.00429 " \
-    "learning_rate=7.77e-5 clip_range=0.1 max_grad_norm=5 vf_coef=0.19 log_std_init=-3.29 norm_obs=true " \
+    "learning_rate=7.77e-5 clip_range=0.1 max_grad_norm=5 vf_coef=0.19 log_std_init=-3.29 norm_obs=running " \
     "norm_reward=true"
 
 static const rein_preset presets[] = {
@@ -37,9 +37,9 @@ static const rein_preset presets[] = {
     {"ppo", "Pendulum-v1", "tuned", "the zoo's recipe without gSDE", ZOO_PENDULUM},
     {"ppo", "Pendulum-v1", "zoo", "RL Baselines3 Zoo, without gSDE", ZOO_PENDULUM},
     {"ppo", "Pendulum-v1", "rltools", "RLtools' benchmark: two [32,32] networks, 10M steps",
-     "steps=1e7 n_envs=64 n_steps=128 batch_size=1024 n_epochs=1 hidden=32,32 activation=tanh gamma=0.9 "
-     "gae_lambda=0.95 learning_rate=1e-3 clip_range=0.2 ent_coef=0.01 max_grad_norm=0 log_std_init=0.6931 "
-     "norm_obs=true"},
+     "steps=1e7 n_envs=64 n_steps=128 batch_size=1024 n_epochs=1 hidden=32,32 activation=tanh init=uniform gamma=0.9 "
+     "gae_lambda=0.95 learning_rate=1e-3 clip_range=0.2 ent_coef=0.01 vf_coef=0.5 max_grad_norm=0 "
+     "log_std_init=0.6931 scale_actions=true norm_obs=warmup"},
     {"ppo", "MountainCarContinuous-v0", "tuned", "the zoo's recipe without gSDE", ZOO_MOUNTAIN_CAR_CONTINUOUS},
     {"ppo", "MountainCarContinuous-v0", "zoo", "RL Baselines3 Zoo, without gSDE", ZOO_MOUNTAIN_CAR_CONTINUOUS},
 };

@@ -26,9 +26,10 @@ struct reini_progress {
     double drawn_at, rate_at; /* seconds */
     int64_t rate_done;
     double rate; /* steps/s, NAN before two looks at the clock */
-    bool drawn_any; /* a terminal shows its first line at once; plain output only where something takes long */
-    bool fresh;     /* updated since it was last drawn */
-    int drawn;  /* columns of the line that stands on the terminal */
+    bool
+        drawn_any; /* a terminal shows its first line at once; plain output only where something takes long */
+    bool fresh;    /* updated since it was last drawn */
+    int drawn;     /* columns of the line that stands on the terminal */
 };
 
 static double monotonic_seconds(void) {
@@ -60,7 +61,7 @@ void reini_progress_fake(reini_progress *p, int width, double (*seconds)(void)) 
     p->rate_at = p->drawn_at = seconds();
 }
 
-/* ---- text ----------------------------------------------------------------------------------------------- */
+/* ---- text ---------------------------------------------------------------------------------------------- */
 
 /* three significant digits with a unit: 950, 12.3k, 1.5M; a whole number of units has no point */
 static const char *short_count(char out[32], double x) {
@@ -126,7 +127,7 @@ static void compose(const reini_progress *p, char line[LINE_BYTES], int width) {
     }
 }
 
-/* ---- drawing -------------------------------------------------------------------------------------------- */
+/* ---- drawing ------------------------------------------------------------------------------------------- */
 
 static int terminal_width(const reini_progress *p) {
     struct winsize size;

@@ -15,36 +15,53 @@
 
 /* ---- what is there -------------------------------------------------------------------------------------- */
 
-bool reini_dir_is_run(const char *dir) {
-    char path[REINI_PATH_MAX];
-    json_t *config;
-    if (reini_path_join(path, sizeof path, dir, "config.json") != REIN_OK || !reini_file_exists(path) ||
-        reini_json_read(path, &config) != REIN_OK)
-        return false;
-    bool is_run = json_is_string(json_object_get(config, "algo")) && json_is_string(json_object_get(config, "env")) &&
-                  json_is_object(json_object_get(config, "settings"));
-    json_decref(config);
-    return is_run;
-}
-
 static bool starts_with(const char *text, const char *prefix) {
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-/* nothing but what a run leaves that was killed while it wrote its first file */
-static bool is_empty(const char *dir) {
-    DIR *entries = opendir(dir);
-    if (!entries)
-        return false;
-    int n = 0;
-    for (const struct dirent *e; (e = readdir(entries));)
-        n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && strcmp(e->d_name, "config.json.tmp") != 0;
-    closedir(entries);
-    return n == 0;
+static rein_status fail_system(const char *doing, const char *path) {
+    return reini_fail(REIN_IO, "%s \"%s\": %s", doing, path, strerror(errno));
 }
 
-static rein_status fail_system(const char *doing, const char *path) {
-    return reini_fail(REIN_IO, "%s %s: %s", doing, path, strerror(errno));
+/* nothing but what a run leaves that was killed while it wrote its first file */
+static rein_status is_empty(const char *dir, bool *empty) {
+    DIR *entries = opendir(dir);
+    if (!entries)
+        return fail_system("cannot read the directory", dir);
+    *empty = true;
+    for (const struct dirent *e; (e = readdir(entries));)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && strcmp(e->d_name, "config.json.tmp") != 0)
+            *empty = false;
+    closedir(entries);
+    return REIN_OK;
+}
+
+/* a damaged config.json is nobody's */
+static rein_status has_config(const char *dir, bool *has) {
+    char path[REINI_PATH_MAX];
+    json_t *config;
+    *has = false;
+    REINI_TRY(reini_path_join(path, sizeof path, dir, "config.json"));
+    if (!reini_file_exists(path))
+        return REIN_OK;
+    rein_status status = reini_json_read(path, &config);
+    if (status != REIN_OK)
+        return status == REIN_FORMAT ? REIN_OK : status;
+    *has = json_is_string(json_object_get(config, "algo")) && json_is_string(json_object_get(config, "env")) &&
+           json_is_object(json_object_get(config, "settings"));
+    json_decref(config);
+    return REIN_OK;
+}
+
+rein_status reini_dir_look(const char *dir, reini_dir_kind *kind) {
+    bool is_run, empty;
+    *kind = reini_dir_exists(dir) ? REINI_DIR_FOREIGN : reini_file_exists(dir) ? REINI_DIR_FILE : REINI_DIR_ABSENT;
+    if (*kind != REINI_DIR_FOREIGN)
+        return REIN_OK;
+    REINI_TRY(has_config(dir, &is_run));
+    REINI_TRY(is_empty(dir, &empty));
+    *kind = is_run ? REINI_DIR_RUN : empty ? REINI_DIR_EMPTY : REINI_DIR_FOREIGN;
+    return REIN_OK;
 }
 
 /* ---- holding -------------------------------------------------------------------------------------------- */
@@ -59,7 +76,7 @@ rein_status reini_dir_hold(const char *dir, int *hold) {
         return REIN_OK;
     close(*hold);
     *hold = -1;
-    return reini_fail(REIN_USAGE, "another process is training in %s: wait for it, or choose another --out", dir);
+    return reini_fail(REIN_USAGE, "another process is training in \"%s\": wait for it, or choose another --out", dir);
 }
 
 void reini_dir_let_go(int hold) {
@@ -80,6 +97,8 @@ static bool is_output(const char *name) {
     return false;
 }
 
+static rein_status remove_seed(const char *dir);
+
 /* removes the outputs of the run in dir, and whole runs of seeds below it; other files stay */
 static rein_status empty_run(const char *dir) {
     DIR *entries = opendir(dir);
@@ -87,22 +106,32 @@ static rein_status empty_run(const char *dir) {
         return fail_system("cannot read the run directory", dir);
     rein_status status = REIN_OK;
     for (const struct dirent *e; status == REIN_OK && (e = readdir(entries));) {
-        char path[REINI_PATH_MAX], config[REINI_PATH_MAX];
+        char path[REINI_PATH_MAX];
         bool seed = starts_with(e->d_name, "seed-");
         if (!seed && !is_output(e->d_name))
             continue;
         status = reini_path_join(path, sizeof path, dir, e->d_name);
-        if (status == REIN_OK && !seed && unlink(path) != 0)
+        if (status == REIN_OK && seed)
+            status = remove_seed(path);
+        else if (status == REIN_OK && unlink(path) != 0)
             status = fail_system("cannot remove", path);
-        if (status != REIN_OK || !seed || !reini_dir_is_run(path))
-            continue;
-        status = empty_run(path);
-        if (status == REIN_OK && reini_path_join(config, sizeof config, path, "config.json") == REIN_OK)
-            unlink(config);
-        rmdir(path); /* stays when files of others are in it */
     }
     closedir(entries);
     return status;
+}
+
+static rein_status remove_seed(const char *dir) {
+    char config[REINI_PATH_MAX];
+    reini_dir_kind kind;
+    REINI_TRY(reini_dir_look(dir, &kind));
+    if (kind != REINI_DIR_RUN)
+        return REIN_OK;
+    REINI_TRY(empty_run(dir));
+    REINI_TRY(reini_path_join(config, sizeof config, dir, "config.json"));
+    if (unlink(config) != 0)
+        return fail_system("cannot remove", config);
+    rmdir(dir); /* fails, and is meant to, when files of others are in it */
+    return REIN_OK;
 }
 
 /* ---- claiming ------------------------------------------------------------------------------------------- */
@@ -136,39 +165,58 @@ static rein_status make_unnamed(const reini_setup *setup, char dir[REINI_DIR_MAX
     return reini_fail(REIN_IO, "runs/%s-1 and a million after it exist: choose a directory with --out", stem);
 }
 
-/* an existing directory serves when it is empty, or a run that may be replaced */
-static rein_status take_over(const char *dir, bool force, int *hold) {
-    if (!reini_dir_exists(dir))
-        return reini_fail(REIN_USAGE, "%s is a file: choose a directory with --out", dir);
-    bool is_run = reini_dir_is_run(dir);
-    if (!is_run && !is_empty(dir))
-        return reini_fail(REIN_USAGE, "%s holds files and is not a run: it is left alone, choose another --out", dir);
-    if (is_run && !force)
-        return reini_fail(REIN_USAGE, "%s already holds a run: continue it with --resume %s, replace it with --force, "
-                                      "or choose another --out",
-                          dir, dir);
-    REINI_TRY(reini_dir_hold(dir, hold));
-    return is_run ? empty_run(dir) : REIN_OK;
+rein_status reini_dir_plain_path(char out[REINI_DIR_MAX], const char *dir) {
+    size_t length = strlen(dir);
+    while (length > 1 && dir[length - 1] == '/')
+        length--;
+    if (length == 0 || length + sizeof "/seed-9000000000000000" > REINI_DIR_MAX)
+        return reini_fail(REIN_USAGE, "the name of the run directory is %s",
+                          length ? "too long, expected less than 1000 bytes" : "empty");
+    snprintf(out, REINI_DIR_MAX, "%.*s", (int)length, dir);
+    return REIN_OK;
+}
+
+static rein_status make_or_take_over(const char *dir, bool force, int *hold) {
+    reini_dir_kind kind;
+    REINI_TRY(reini_dir_look(dir, &kind));
+    switch (kind) {
+    case REINI_DIR_FILE:
+        return reini_fail(REIN_USAGE, "\"%s\" is a file: choose a directory with --out", dir);
+    case REINI_DIR_FOREIGN:
+        return reini_fail(REIN_USAGE, "\"%s\" holds files and is not a run: it is left alone, choose another --out",
+                          dir);
+    case REINI_DIR_RUN:
+        if (!force)
+            return reini_fail(REIN_USAGE, "\"%s\" already holds a run: continue it with --resume %s, replace it with "
+                                          "--force, or choose another --out",
+                              dir, dir);
+        REINI_TRY(reini_dir_hold(dir, hold));
+        return empty_run(dir);
+    case REINI_DIR_ABSENT:
+        REINI_TRY(make_new(dir));
+        break;
+    case REINI_DIR_EMPTY:
+        break;
+    }
+    return reini_dir_hold(dir, hold);
 }
 
 rein_status reini_dir_claim(const reini_setup *setup, const rein_train_opts *opts, char dir[REINI_DIR_MAX],
                             int *hold) {
     *hold = -1;
-    if (!opts->out) {
+    rein_status status;
+    if (opts->out) {
+        REINI_TRY(reini_dir_plain_path(dir, opts->out));
+        status = make_or_take_over(dir, opts->force, hold);
+    } else {
         REINI_TRY(make_unnamed(setup, dir));
-        return reini_dir_hold(dir, hold);
+        status = reini_dir_hold(dir, hold);
     }
-    size_t length = strlen(opts->out);
-    while (length > 1 && opts->out[length - 1] == '/')
-        length--;
-    if (length == 0 || length + sizeof "/seed-9000000000000000" > REINI_DIR_MAX)
-        return reini_fail(REIN_USAGE, "--out: the name of the run directory is %s", length ? "too long" : "empty");
-    snprintf(dir, REINI_DIR_MAX, "%.*s", (int)length, opts->out);
-    struct stat info;
-    if (stat(dir, &info) == 0)
-        return take_over(dir, opts->force, hold);
-    REINI_TRY(make_new(dir));
-    return reini_dir_hold(dir, hold);
+    if (status != REIN_OK) {
+        reini_dir_let_go(*hold);
+        *hold = -1;
+    }
+    return status;
 }
 
 rein_status reini_dir_of_seed(char out[REINI_DIR_MAX], const char *dir, int64_t seed) {
@@ -195,10 +243,10 @@ rein_status reini_dir_read_config(const char *dir, const reini_algo *algo, reini
     json_t *config;
     *setup = (reini_setup){0};
     if (!reini_dir_exists(dir))
-        return reini_fail(REIN_USAGE, "there is no run directory %s", dir);
+        return reini_fail(REIN_USAGE, "there is no run directory \"%s\"", dir);
     REINI_TRY(reini_path_join(path, sizeof path, dir, "config.json"));
     if (!reini_file_exists(path))
-        return reini_fail(REIN_USAGE, "%s is not a run: it has no config.json", dir);
+        return reini_fail(REIN_USAGE, "\"%s\" is not a run: it has no config.json", dir);
     REINI_TRY(reini_json_read(path, &config));
     rein_status status = reini_setup_from_json(setup, algo, config, path);
     json_decref(config);

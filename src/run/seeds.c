@@ -17,6 +17,7 @@
 static rein_status train_seed(const reini_task *all, int i, rein_summary *summary) {
     reini_setup setup = *all->setup; /* borrows the configs */
     char dir[REINI_DIR_MAX];
+    reini_dir_kind kind;
     int hold = -1;
     setup.run.seed += i;
     setup.seeds = 1;
@@ -26,22 +27,25 @@ static rein_status train_seed(const reini_task *all, int i, rein_summary *summar
     reini_task one = *all;
     one.setup = &setup;
     one.dir = dir;
-    one.fresh = !reini_dir_is_run(dir);
-    rein_status status = reini_train_one(&one, summary);
+    rein_status status = reini_dir_look(dir, &kind);
+    one.fresh = kind != REINI_DIR_RUN;
+    if (status == REIN_OK)
+        status = reini_train_one(&one, summary);
     reini_dir_let_go(hold);
     return status;
 }
 
 /* one digest for all policies: of the digests in the order of the seeds */
-static void combine_digests(rein_summary *s, const rein_summary *runs, int n) {
+static rein_status combine_digests(rein_summary *s, const rein_summary *runs, int n) {
     uint8_t digest[32];
     reini_sha256 *sha = reini_sha256_new();
     if (!sha)
-        return;
+        return reini_fail_memory(sizeof digest, "the digest of the policies");
     for (int i = 0; i < n; i++)
         reini_sha256_add(sha, runs[i].policy_sha256, strlen(runs[i].policy_sha256));
     reini_sha256_finish(sha, digest);
     reini_hex(s->policy_sha256, digest, sizeof digest);
+    return REIN_OK;
 }
 
 /* sums over the runs, means of their means; the deviation over all episodes of all runs */
@@ -66,7 +70,6 @@ static void combine(rein_summary *s, const rein_summary *runs, int n, double *me
     s->seeds_iqm = reini_iqm(means, n);
     s->seeds_low = interval.low;
     s->seeds_high = interval.high;
-    combine_digests(s, runs, n);
 }
 
 static rein_status train_all(const reini_task *task, rein_summary *runs) {
@@ -98,8 +101,10 @@ rein_status reini_train_seeds(const reini_task *task, rein_summary *summary) {
     if (status == REIN_OK) {
         reini_summary_init(summary, task->setup, task->dir);
         combine(summary, runs, n, means);
-        status = reini_summary_write(summary, task->setup, runs, n);
+        status = combine_digests(summary, runs, n);
     }
+    if (status == REIN_OK)
+        status = reini_summary_write(summary, task->setup, runs, n);
     reini_free(means);
     reini_free(runs);
     return status;

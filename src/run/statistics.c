@@ -5,7 +5,8 @@
  * Statistical Precipice", 2021 (arXiv 2108.13264), for the interquartile mean and bootstrap intervals.
  *
  * Deviation: their code trims floor(n / 4) scores at each end (scipy.stats.trim_mean). Here the scores at the
- * borders count in part, so that exactly half of the weight stays for every n; the two agree when 4 divides n.
+ * borders count in part, so that exactly half of the weight stays for every n; the two agree when 4 divides
+ * n.
  */
 #include <math.h>
 #include <stdlib.h>

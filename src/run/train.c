@@ -107,7 +107,7 @@ static rein_status finish_run(reini_run *run, rein_summary *s) {
     s->wall_s = run->count.seconds;
     s->sps = (double)s->env_steps / fmax(s->wall_s, 1e-9);
     s->skipped_updates = run->count.skipped_updates;
-    rein_policy_sha256(policy, s->policy_sha256);
+    REINI_TRY(reini_policy_digest(policy, s->policy_sha256));
     REINI_TRY(final_evaluation(run, s));
     return reini_summary_write(s, run->setup, NULL, 0);
 }
@@ -163,8 +163,14 @@ static rein_status carry_out(const reini_setup *setup, const char *dir, bool fre
 }
 
 /* before the outputs of an earlier run are removed: can the new one start at all? */
-static rein_status rehearse(const reini_setup *setup) {
+static rein_status rehearse(const reini_setup *setup, const rein_train_opts *opts) {
     reini_run run;
+    reini_dir_kind kind;
+    if (!opts->force || !opts->out)
+        return REIN_OK;
+    REINI_TRY(reini_dir_look(opts->out, &kind));
+    if (kind != REINI_DIR_RUN)
+        return REIN_OK;
     rein_status status = create_state(&run, setup);
     close_run(&run);
     return status;
@@ -181,8 +187,7 @@ static rein_status start_run(const reini_setup *setup, const rein_train_opts *op
     char dir[REINI_DIR_MAX];
     int hold;
     REINI_TRY(reini_setup_check(setup));
-    if (opts->force && opts->out && reini_dir_is_run(opts->out))
-        REINI_TRY(rehearse(setup));
+    REINI_TRY(rehearse(setup, opts));
     REINI_TRY(reini_dir_claim(setup, opts, dir, &hold));
     rein_status status = carry_out(setup, dir, true, opts, summary);
     if (status != REIN_OK)
@@ -205,18 +210,6 @@ static rein_status resume_run(const reini_setup *stored, const rein_train_opts *
     return status;
 }
 
-/* without the slashes that completion of names by a shell leaves at the end */
-static rein_status plain_path(char out[REINI_DIR_MAX], const char *dir) {
-    size_t length = strlen(dir);
-    while (length > 1 && dir[length - 1] == '/')
-        length--;
-    if (length >= REINI_DIR_MAX - 32) /* room for /seed-N */
-        return reini_fail(REIN_USAGE, "the name of the run directory is too long, expected less than %d bytes",
-                          REINI_DIR_MAX - 32);
-    snprintf(out, REINI_DIR_MAX, "%.*s", (int)length, dir);
-    return REIN_OK;
-}
-
 rein_status reini_train_with(const reini_algo *algo, const rein_train_opts *opts, rein_summary *summary) {
     reini_setup setup = {0};
     char dir[REINI_DIR_MAX];
@@ -229,7 +222,7 @@ rein_status reini_train_with(const reini_algo *algo, const rein_train_opts *opts
         reini_setup_release(&setup);
         return status;
     }
-    REINI_TRY(plain_path(dir, opts->resume));
+    REINI_TRY(reini_dir_plain_path(dir, opts->resume));
     rein_status status = reini_dir_read_config(dir, algo, &setup);
     if (status == REIN_OK)
         status = reini_dir_hold(dir, &hold);

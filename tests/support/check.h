@@ -13,19 +13,19 @@
 #include <rein/status.h>
 
 /* the call succeeds; otherwise its sentence is shown */
-#define assert_ok(call)                             \
-    do {                                            \
-        if ((call) != REIN_OK)                      \
-            fail_msg("%s: %s", #call, rein_error()); \
+#define assert_ok(call)                                                                                      \
+    do {                                                                                                     \
+        if ((call) != REIN_OK)                                                                               \
+            fail_msg("%s: %s", #call, rein_error());                                                         \
     } while (0)
 
 /* the call fails with this status and a sentence that contains these words */
-#define assert_fails(call, expected, words)                                                \
-    do {                                                                                   \
-        rein_status status_ = (call);                                                      \
-        if (status_ != (expected) || !strstr(rein_error(), words))                         \
-            fail_msg("%s: status %d, sentence \"%s\", expected %d and \"%s\"", #call, (int)status_, rein_error(), \
-                     (int)(expected), words);                                              \
+#define assert_fails(call, expected, words)                                                                  \
+    do {                                                                                                     \
+        rein_status status_ = (call);                                                                        \
+        if (status_ != (expected) || !strstr(rein_error(), words))                                           \
+            fail_msg("%s: status %d, sentence \"%s\", expected %d and \"%s\"", #call, (int)status_,          \
+                     rein_error(), (int)(expected), words);                                                  \
     } while (0)
 
 #endif

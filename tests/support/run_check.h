@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <rein/run.h>
 #include "run/train.h"
 #include "support/check.h"
@@ -93,11 +95,44 @@ static inline void run_same(const char *a, const char *b, const rein_summary *sa
     assert_int_equal(sa->eval_episodes, sb->eval_episodes);
 }
 
+/* ---- killing -------------------------------------------------------------------------------------------- */
+
 static inline bool run_has(const char *dir, const char *name) {
     char path[2 * TEMP_PATH + 64];
     struct stat st;
     snprintf(path, sizeof path, "%s/%s", dir, name);
     return stat(path, &st) == 0;
+}
+
+/* trains in a child process, which can be killed; its exit status is the rein_status */
+static inline pid_t run_start_child(const reini_algo *algo, const rein_train_opts *opts) {
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        rein_summary ignored;
+        rein_status status = reini_train_with(algo, opts, &ignored);
+        if (status != REIN_OK)
+            fprintf(stderr, "%s\n", rein_error());
+        _exit((int)status);
+    }
+    return child;
+}
+
+/* starts a run and kills it at random moments, within `most` microseconds, until it gets through; returns how often
+ * it was killed */
+static inline int run_kill_until_done(const reini_algo *algo, rein_train_opts start, uint32_t most, rein_rng *rng) {
+    for (int kills = 0;; kills++) {
+        rein_train_opts opts = run_has(start.out, "config.json") ? run_resume(start.out) : start;
+        int how;
+        pid_t child = run_start_child(algo, &opts);
+        usleep(rein_rng_below(rng, most));
+        kill(child, SIGKILL);
+        assert_int_equal(waitpid(child, &how, 0), child);
+        if (WIFEXITED(how)) {
+            assert_int_equal(WEXITSTATUS(how), REIN_OK);
+            return kills;
+        }
+    }
 }
 
 #endif
