@@ -23,21 +23,30 @@ const cli_verb *cli_verb_at(int i) {
 
 volatile sig_atomic_t cli_stop;
 
-/* The first signal asks for a clean stop; SA_RESETHAND lets the second one kill. */
-static void on_signal(int signal) {
+static const int stop_signals[] = {SIGINT, SIGTERM};
+enum { N_STOP_SIGNALS = sizeof stop_signals / sizeof *stop_signals };
+
+/* The first signal asks for a clean stop; a second one, of either kind, kills. */
+static void on_signal(int number) {
     static const char text[] = "\nrein: stopping, once more to quit at once\n";
     int saved = errno;
-    cli_stop = signal;
+    cli_stop = number;
+    for (int i = 0; i < N_STOP_SIGNALS; i++)
+        signal(stop_signals[i], SIG_DFL);
     ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
     (void)written;
     errno = saved;
 }
 
 void cli_catch_signals(void) {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before;
     sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    for (int i = 0; i < N_STOP_SIGNALS; i++) {
+        /* what nohup and shells' background jobs ignore stays ignored */
+        if (sigaction(stop_signals[i], NULL, &before) == 0 && before.sa_handler == SIG_IGN)
+            continue;
+        sigaction(stop_signals[i], &action, NULL);
+    }
     /* a reader of our output that goes away must not take the run with it */
     signal(SIGPIPE, SIG_IGN);
 }

@@ -123,7 +123,7 @@ static void extend(reini_run *run, const rein_run_config *then) {
 static rein_status load(reini_run *run, const char *path) {
     reini_archive *ar;
     const json_t *header;
-    rein_run_config then;
+    rein_run_config then = run->setup->run;
     rein_status status = reini_archive_open(path, &ar, &header);
     if (status == REIN_FORMAT)
         return reini_fail(status, "%s; put back a copy, or delete the file to start this run again from step 0",

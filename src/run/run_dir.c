@@ -54,7 +54,7 @@ static rein_status has_config(const char *dir, bool *has) {
 }
 
 rein_status reini_dir_look(const char *dir, reini_dir_kind *kind) {
-    bool is_run, empty;
+    bool is_run = false, empty = false;
     *kind = reini_dir_exists(dir) ? REINI_DIR_FOREIGN : reini_file_exists(dir) ? REINI_DIR_FILE : REINI_DIR_ABSENT;
     if (*kind != REINI_DIR_FOREIGN)
         return REIN_OK;

@@ -1,12 +1,10 @@
 /*
- * test_progress.c - what the progress line says, how often, and in how many columns; the interrupt flag.
+ * test_progress.c - what the progress line says, how often, and in how many columns.
  */
 #include "support/check.h"
 #include <math.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
-#include "run/interrupt.h"
 #include "run/progress.h"
 
 static double now;
@@ -191,50 +189,6 @@ static void no_file_says_nothing(void **state) {
     reini_progress_free(NULL);
 }
 
-/* ---- interrupt ----------------------------------------------------------------------------------------- */
-
-static void the_first_signal_raises_the_flag(void **state) {
-    const volatile sig_atomic_t *flag = reini_interrupt_flag();
-    static const int signals[] = {SIGINT, SIGTERM};
-    for (int i = 0; i < 2; i++) {
-        assert_ok(reini_interrupt_install());
-        assert_ok(reini_interrupt_install());
-        assert_int_equal(*flag, 0);
-        raise(signals[i]);
-        assert_int_equal(*flag, signals[i]);
-        reini_interrupt_remove();
-        assert_int_equal(*flag, 0);
-    }
-}
-
-static void the_second_signal_ends_the_process(void **state) {
-    static const int pairs[3][2] = {{SIGINT, SIGINT}, {SIGINT, SIGTERM}, {SIGTERM, SIGINT}};
-    for (int i = 0; i < 3; i++) {
-        pid_t child = fork();
-        if (child == 0) {
-            reini_interrupt_install();
-            raise(pairs[i][0]);
-            raise(pairs[i][1]);
-            _exit(0);
-        }
-        int status;
-        assert_int_equal(waitpid(child, &status, 0), child);
-        assert_true(WIFSIGNALED(status));
-        assert_int_equal(WTERMSIG(status), pairs[i][1]);
-    }
-}
-
-static void ignored_signals_stay_ignored(void **state) {
-    signal(SIGINT, SIG_IGN);
-    assert_ok(reini_interrupt_install());
-    raise(SIGINT);
-    assert_int_equal(*reini_interrupt_flag(), 0);
-    raise(SIGTERM);
-    assert_int_equal(*reini_interrupt_flag(), SIGTERM);
-    reini_interrupt_remove();
-    assert_true(signal(SIGINT, SIG_DFL) == SIG_IGN);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_says_it_all),
@@ -246,9 +200,6 @@ int main(void) {
         cmocka_unit_test(speed_follows_changes),
         cmocka_unit_test(times_are_readable),
         cmocka_unit_test(no_file_says_nothing),
-        cmocka_unit_test(the_first_signal_raises_the_flag),
-        cmocka_unit_test(the_second_signal_ends_the_process),
-        cmocka_unit_test(ignored_signals_stay_ignored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
