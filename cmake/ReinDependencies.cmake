@@ -1,4 +1,4 @@
-# Libraries: the required ones, then the optional ones that some source asks for with REIN_HAVE_<NAME>.
+# Libraries: the required ones, then the optional ones that some source includes.
 
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
@@ -6,14 +6,14 @@ pkg_check_modules(NETTLE REQUIRED IMPORTED_TARGET nettle)
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
 
-# NAME, header and libraries to find; defines the interface target rein_<name> when found. A library that no source
-# mentions is not looked for: a link line lists what is used.
+# NAME, header and libraries to find; found ones join rein_optional and define REIN_HAVE_<NAME>. A library that no
+# source includes is not looked for: the link line lists what is used.
 function(rein_optional name header)
   set(with "${REIN_WITH_${name}}")
   set(REIN_HAVE_${name} OFF PARENT_SCOPE)
   set(used OFF)
   foreach(source IN LISTS REIN_ALL_SOURCES)
-    file(STRINGS ${source} lines REGEX "REIN_HAVE_${name}" LIMIT_COUNT 1)
+    file(STRINGS ${source} lines REGEX "#include <${header}>" LIMIT_COUNT 1)
     if(lines)
       set(used ON)
       break()
@@ -33,7 +33,7 @@ function(rein_optional name header)
     list(APPEND libraries ${${name}_${library}_LIBRARY})
   endforeach()
   if(found)
-    message(STATUS "${name}: ${libraries}")
+    message(NOTICE "optional ${name}: ${libraries}")
     target_compile_definitions(rein_optional INTERFACE REIN_HAVE_${name}=1)
     target_include_directories(rein_optional SYSTEM INTERFACE ${${name}_INCLUDE_DIR})
     target_link_libraries(rein_optional INTERFACE ${libraries} ${CMAKE_DL_LIBS})
@@ -41,7 +41,7 @@ function(rein_optional name header)
   elseif(with STREQUAL "ON")
     message(FATAL_ERROR "${name} was asked for and not found (header ${header}, libraries ${ARGN})")
   else()
-    message(STATUS "${name}: absent")
+    message(NOTICE "optional ${name}: absent")
   endif()
 endfunction()
 
@@ -49,5 +49,5 @@ file(GLOB_RECURSE REIN_ALL_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}
 add_library(rein_optional INTERFACE)
 # libxsmm is static only; its BLAS calls are answered by libxsmmnoblas, which never runs for the shapes used
 rein_optional(LIBXSMM libxsmm.h xsmm xsmmnoblas)
-rein_optional(ONEDNN dnnl.h dnnl)
+rein_optional(DNNL dnnl.h dnnl)
 rein_optional(MUJOCO mujoco/mujoco.h mujoco)

@@ -9,7 +9,8 @@ set(CMAKE_C_FLAGS_DEBUG "-O1 -g")
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 add_library(rein_flags INTERFACE)
-target_compile_options(rein_flags INTERFACE -Wall -Wextra -Wshadow -Wmissing-prototypes -Wno-unused-parameter)
+target_compile_options(rein_flags INTERFACE -Wall -Wextra -Wshadow -Wmissing-prototypes -Wconversion
+                       -Wno-unused-parameter)
 # -ffp-contract=off: results must not depend on which multiply-adds a compiler chooses to fuse
 target_compile_options(rein_flags INTERFACE -ffp-contract=off -fno-math-errno -fno-trapping-math)
 if(REIN_WERROR)

@@ -9,11 +9,8 @@ rein_isa_flags(${REIN_LIBRARY_SOURCES})
 set(REIN_GENERATED_DIR ${CMAKE_CURRENT_BINARY_DIR}/generated)
 add_custom_target(rein_build_id ALL
   COMMAND ${CMAKE_COMMAND} -DSOURCE_DIR=${CMAKE_CURRENT_SOURCE_DIR} -DVERSION=${PROJECT_VERSION}
-          "-DCOMPILER=${CMAKE_C_COMPILER_ID} ${CMAKE_C_COMPILER_VERSION}"
-          "-DOPTIONS=${CMAKE_BUILD_TYPE}"
-          -DLIBXSMM=${REIN_HAVE_LIBXSMM} -DONEDNN=${REIN_HAVE_ONEDNN} -DMUJOCO=${REIN_HAVE_MUJOCO}
-          -DASSERTS=${REIN_ASSERTS} "-DSANITIZE=${REIN_SANITIZE}"
-          -DOUTPUT=${REIN_GENERATED_DIR}/rein_build.h -P ${CMAKE_CURRENT_SOURCE_DIR}/cmake/build_id.cmake
+          -DOPTIONS=${CMAKE_BUILD_TYPE} -DSANITIZE=${REIN_SANITIZE} -DOUTPUT=${REIN_GENERATED_DIR}/rein_build.h
+          -P ${CMAKE_CURRENT_SOURCE_DIR}/cmake/build_id.cmake
   BYPRODUCTS ${REIN_GENERATED_DIR}/rein_build.h
   COMMENT "Build id" VERBATIM)
 
@@ -30,15 +27,18 @@ if(REIN_HAS_NO_INTERPOSITION)
   target_compile_options(rein_objects PRIVATE -fno-semantic-interposition)
 endif()
 
-set(REIN_PRIVATE_LIBRARIES $<BUILD_INTERFACE:rein_optional> PkgConfig::JANSSON PkgConfig::NETTLE
-    Threads::Threads m)
+get_target_property(REIN_OPTIONAL_LIBRARIES rein_optional INTERFACE_LINK_LIBRARIES)
+if(NOT REIN_OPTIONAL_LIBRARIES)
+  set(REIN_OPTIONAL_LIBRARIES)
+endif()
 
 function(rein_library target kind)
   add_library(${target} ${kind} $<TARGET_OBJECTS:rein_objects>)
   set_target_properties(${target} PROPERTIES OUTPUT_NAME rein LINKER_LANGUAGE C)
   target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include>
                              $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-  target_link_libraries(${target} PRIVATE ${REIN_PRIVATE_LIBRARIES})
+  target_link_libraries(${target} PRIVATE ${REIN_OPTIONAL_LIBRARIES} PkgConfig::JANSSON
+                        PkgConfig::NETTLE Threads::Threads m)
 endfunction()
 
 rein_library(rein_static STATIC)

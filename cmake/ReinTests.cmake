@@ -1,5 +1,5 @@
 # Tests: every tests/<ring>/test_*.c is one cmocka program, labelled by its ring; every tests/fuzz/fuzz_*.c is one
-# program that runs its corpus and mutations of it.
+# program that runs its corpus and mutations of it; scripts cover what needs a compiler at test time.
 
 pkg_check_modules(CMOCKA IMPORTED_TARGET cmocka)
 if(NOT CMOCKA_FOUND)
@@ -15,18 +15,31 @@ target_include_directories(rein_test_flags INTERFACE ${CMAKE_CURRENT_SOURCE_DIR}
 target_compile_definitions(rein_test_flags INTERFACE REIN_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}"
                            REIN_BINARY="${CMAKE_CURRENT_BINARY_DIR}/rein")
 # the tests call internal functions, which the static library still shows
-target_link_libraries(rein_test_flags INTERFACE rein_static rein_flags rein_optional PkgConfig::JANSSON
-                      PkgConfig::NETTLE Threads::Threads m)
+target_link_libraries(rein_test_flags INTERFACE rein_static rein_flags PkgConfig::JANSSON PkgConfig::NETTLE
+                      Threads::Threads m)
 
+# everything that the thread sanitizer should see
+add_custom_target(threaded_tests)
+
+# a library, so that a program takes only the helpers it uses
 file(GLOB REIN_TEST_SUPPORT CONFIGURE_DEPENDS ${REIN_TESTS_DIR}/support/*.c)
+add_library(rein_test_support STATIC ${REIN_TEST_SUPPORT})
+set_target_properties(rein_test_support PROPERTIES LINKER_LANGUAGE C)
+target_link_libraries(rein_test_support PRIVATE rein_test_flags)
 
 function(rein_test ring source timeout)
   get_filename_component(name ${source} NAME_WE)
-  add_executable(${name} ${source} ${REIN_TEST_SUPPORT})
-  target_link_libraries(${name} PRIVATE rein_test_flags PkgConfig::CMOCKA)
+  add_executable(${name} ${source} ${ARGN})
+  target_link_libraries(${name} PRIVATE rein_test_flags)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/tests)
   add_test(NAME ${ring}.${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
-  set_tests_properties(${ring}.${name} PROPERTIES LABELS ${ring} TIMEOUT ${timeout} SKIP_RETURN_CODE 77
+  set(labels ${ring})
+  file(STRINGS ${source} threaded REGEX "rein_pool_new|pthread_create" LIMIT_COUNT 1)
+  if(threaded)
+    list(APPEND labels threads)
+    add_dependencies(threaded_tests ${name})
+  endif()
+  set_tests_properties(${ring}.${name} PROPERTIES LABELS "${labels}" TIMEOUT ${timeout} SKIP_RETURN_CODE 77
                        ENVIRONMENT "CMOCKA_MESSAGE_OUTPUT=TAP")
 endfunction()
 
@@ -38,10 +51,49 @@ foreach(ring IN LISTS REIN_RINGS)
   endif()
   foreach(source IN LISTS sources)
     rein_test(${ring} ${source} ${timeout})
+    get_filename_component(name ${source} NAME_WE)
+    target_link_libraries(${name} PRIVATE rein_test_support PkgConfig::CMOCKA)
   endforeach()
 endforeach()
 
 # the environments once more in double precision, for episodes that run free of the recorded states
 if(TARGET test_env_free_run)
   target_compile_definitions(test_env_free_run PRIVATE REIN_ENV_REAL=double)
+endif()
+if(TARGET test_cli)
+  add_dependencies(test_cli rein)
+endif()
+
+file(GLOB sources CONFIGURE_DEPENDS ${REIN_TESTS_DIR}/fuzz/fuzz_*.c)
+foreach(source IN LISTS sources)
+  rein_test(fuzz ${source} 300 ${REIN_TESTS_DIR}/fuzz/driver.c)
+endforeach()
+
+# examples are for readers first, but they have to build and to run
+file(GLOB sources CONFIGURE_DEPENDS examples/*.c)
+foreach(source IN LISTS sources)
+  get_filename_component(name ${source} NAME_WE)
+  add_executable(${name} ${source})
+  target_link_libraries(${name} PRIVATE rein_static rein_flags m)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/examples)
+  add_test(NAME examples.${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
+  set_tests_properties(examples.${name} PROPERTIES LABELS examples TIMEOUT 300)
+endforeach()
+
+# ---- what needs a compiler: public headers alone, programs against the installed copy -------------------------------
+
+if(NOT REIN_SANITIZE)
+  include(CheckLanguage)
+  check_language(CXX)
+  set(compilers "CC=${CMAKE_C_COMPILER}")
+  if(CMAKE_CXX_COMPILER)
+    list(APPEND compilers "CXX=${CMAKE_CXX_COMPILER}")
+  endif()
+  add_test(NAME unit.headers COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/scripts/test_headers.sh)
+  set_tests_properties(unit.headers PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT "${compilers}")
+  if(REIN_SHARED)
+    add_test(NAME install.programs
+             COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/scripts/test_install.sh ${CMAKE_CURRENT_BINARY_DIR})
+    set_tests_properties(install.programs PROPERTIES LABELS install TIMEOUT 300 ENVIRONMENT "${compilers}")
+  endif()
 endif()

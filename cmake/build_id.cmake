@@ -11,24 +11,12 @@ if(id STREQUAL "")
 endif()
 
 set(options "${OPTIONS}")
-foreach(name LIBXSMM ONEDNN MUJOCO)
-  string(TOLOWER ${name} label)
-  if(${name})
-    string(APPEND options ", ${label} yes")
-  elseif(NOT "${${name}}" STREQUAL "")
-    string(APPEND options ", ${label} no")
-  endif()
-endforeach()
-if(ASSERTS)
-  string(APPEND options ", asserts")
-endif()
 if(SANITIZE)
   string(APPEND options ", sanitizers ${SANITIZE}")
 endif()
 
 set(text "#define REIN_BUILD_VERSION \"${VERSION}\"
 #define REIN_BUILD_ID \"${id}\"
-#define REIN_BUILD_COMPILER \"${COMPILER}\"
 #define REIN_BUILD_OPTIONS \"${options}\"
 ")
 set(old "")

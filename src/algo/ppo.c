@@ -121,11 +121,13 @@ typedef struct ppo {
     struct {
         rein_tensor *index;     /* (rows x 1) which step of the rollout */
         rein_tensor *obs, *action, *mask, *output, *logp, *adv, *ret, *value; /* (steps x ...) */
+        rein_tensor *log_std;   /* static (act size) of the policy that acted; boxes with a penalty */
         rein_tensor *clip_low, *clip_high, *ent_coef, *kl_coef, *adv_mean, *adv_scale;
     } u;
     rein_tensor *policy_loss, *value_loss, *entropy, *approx_kl, *clip_fraction, *kl, *loss;
 
     int32_t *order;             /* (T N) a permutation of the rollout's steps */
+    float *log_std;             /* (act size) as it was at collection */
     rein_rng shuffle;
     int64_t env_steps;
     int64_t skipped, skipped_in_a_row;
@@ -152,11 +154,15 @@ static rein_tensor *value_loss(ppo *p, rein_tensor *value, rein_tensor *ret) {
 
 /* E[KL(old || new)], full distributions; old from the logits or means and the standard deviation at collection */
 static rein_tensor *kl_to_old(ppo *p, const reini_policy_heads *now) {
-    int width = (int)rein_tensor_width(now->output);
-    rein_tensor *output = take(p, &p->u.output, "output", REIN_F32, width);
-    rein_dist old = p->context.env->act.kind == REIN_SPACE_BOX
-                        ? rein_dist_gaussian(output, rein_stop_gradient(now->dist.log_std))
-                        : rein_dist_categorical(output, p->in.mask, now->dist.parts, p->context.env->act.n);
+    const rein_space *act = &p->context.env->act;
+    rein_tensor *output = take(p, &p->u.output, "output", REIN_F32, (int)rein_tensor_width(now->output));
+    rein_dist old;
+    if (act->kind == REIN_SPACE_BOX) {
+        p->u.log_std = rein_input(p->g, "log_std", REIN_F32, REIN_STATIC, 1, &act->size);
+        old = rein_dist_gaussian(output, p->u.log_std);
+    } else {
+        old = rein_dist_categorical(output, p->in.mask, now->dist.parts, act->n);
+    }
     return rein_mean(rein_dist_kl(&old, &now->dist));
 }
 
@@ -316,10 +322,20 @@ static void adapt_penalty(ppo *p) {
     p->kl_coef = fmin(fmax(p->kl_coef, 1e-8), 1e8);
 }
 
+/* the rollout holds the means that acted; the deviation is one for all steps */
+static void keep_log_std(ppo *p) {
+    if (p->u.log_std == NULL)
+        return;
+    rein_param_info info = rein_layout_at(p->policy->layout, rein_layout_find(p->policy->layout, "log_std"));
+    const float *now = (const float *)rein_store_view(p->policy->store) + info.offset;
+    memcpy(p->log_std, now, (size_t)info.count * sizeof(float));
+}
+
 static void learn(ppo *p, double *metric) {
     const reini_rollout *r = reini_collector_rollout(p->collector);
     double sum[REINI_METRICS_MAX] = {0};
     set_schedules(p, metric);
+    keep_log_std(p);
     for (int64_t i = 0; i < r->T * r->N; i++)
         p->order[i] = (int32_t)i;
     bool go_on = true;
@@ -417,6 +433,8 @@ static void bind_rollout(ppo *p) {
         rein_exec_bind(p->exec, p->u.mask, r->mask, 0);
     if (p->u.output != NULL)
         rein_exec_bind(p->exec, p->u.output, r->output, 0);
+    if (p->u.log_std != NULL)
+        rein_exec_bind(p->exec, p->u.log_std, p->log_std, 0);
     if (p->u.ret != NULL)
         rein_exec_bind(p->exec, p->u.ret, r->ret, 0);
     if (p->u.value != NULL)
@@ -460,12 +478,13 @@ static rein_status ppo_fill(ppo *p) {
                                  .output = c->objective == OBJECTIVE_PENALTY};
     REINI_TRY(reini_collector_new(&opts, p->policy, &p->collector));
     REINI_TRY(reini_reward_scale_init(&p->reward_scale, (int)c->n_envs, c->gamma));
+    p->order = REINI_NEW_ARRAY(int32_t, (size_t)(c->n_envs * c->n_steps));
+    p->log_std = REINI_NEW_ARRAY(float, (size_t)context->env->act.size);
+    if (p->order == NULL || p->log_std == NULL)
+        return reini_fail_memory((size_t)(c->n_envs * c->n_steps) * 4, "PPO");
     REINI_TRY(build_program(p));
     bind_rollout(p);
     REINI_TRY(make_optimizer(p));
-    p->order = REINI_NEW_ARRAY(int32_t, (size_t)(c->n_envs * c->n_steps));
-    if (p->order == NULL)
-        return reini_fail_memory((size_t)(c->n_envs * c->n_steps) * 4, "PPO");
     p->shuffle = rein_rng_make(context->seed, SHUFFLE_STREAM);
     p->kl_coef = c->kl_coef;
     return REIN_OK;
@@ -484,6 +503,7 @@ static void ppo_destroy(void *self) {
     reini_collector_free(p->collector);
     rein_policy_free(p->policy);
     reini_free(p->order);
+    reini_free(p->log_std);
     reini_free(p);
 }
 

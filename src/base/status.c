@@ -88,10 +88,17 @@ void reini_log(rein_log_level level, const char *format, ...) {
 
 /* ---- version ------------------------------------------------------------------------------------------- */
 
-#define VERSION "0.1.0"
+/* written by the build; other ways of compiling this file do without */
+#if __has_include("rein_build.h")
+#include "rein_build.h"
+#else
+#define REIN_BUILD_VERSION "0.1.0"
+#define REIN_BUILD_ID "unknown build"
+#define REIN_BUILD_OPTIONS "unknown options"
+#endif
 
 const char *rein_version(void) {
-    return VERSION;
+    return REIN_BUILD_VERSION;
 }
 
 #ifdef REIN_HAVE_LIBXSMM
@@ -109,26 +116,6 @@ const char *rein_version(void) {
 #else
 #define MUJOCO "MuJoCo no"
 #endif
-#ifdef REIN_HAVE_HDF5
-#define HDF5 "HDF5 yes"
-#else
-#define HDF5 "HDF5 no"
-#endif
-#ifdef REIN_HAVE_PCRE2
-#define PCRE2 "PCRE2 yes"
-#else
-#define PCRE2 "PCRE2 no"
-#endif
-#ifdef REIN_HAVE_MPI
-#define MPI "MPI yes"
-#else
-#define MPI "MPI no"
-#endif
-#ifdef REIN_HAVE_CUDA
-#define CUDA "CUDA yes"
-#else
-#define CUDA "CUDA no"
-#endif
 #ifdef REIN_ASSERTS
 #define ASSERTS "assertions on"
 #else
@@ -143,6 +130,6 @@ const char *rein_version(void) {
 #endif
 
 const char *rein_build_info(void) {
-    return "rein " VERSION ", " COMPILER ", " LIBXSMM ", " DNNL ", " MUJOCO ", " HDF5 ", " PCRE2 ", " MPI
-           ", " CUDA ", " ASSERTS;
+    return "rein " REIN_BUILD_VERSION " (" REIN_BUILD_ID "), " COMPILER ", " REIN_BUILD_OPTIONS ", " LIBXSMM ", " DNNL
+           ", " MUJOCO ", " ASSERTS;
 }

@@ -63,7 +63,8 @@ static int bench_all(const cli_args *args) {
     int only = -1;
     if (args->n_words > 0 && (only = cli_choose("benchmark", choices, args->words[0])) < 0)
         return CLI_USAGE;
-    measure m = {.repeats = (int)cli_count(args, "repeats"), .table = cli_table_new(), .results = json_array()};
+    measure m = {
+        .repeats = (int)cli_count(args, "repeats"), .table = cli_table_new(), .results = json_array()};
     cli_catch_signals();
     for (int i = 0; i < N_BENCHMARKS && !cli_stop; i++) {
         if (only >= 0 && only != i)

@@ -2,16 +2,19 @@
  * cmd_help.c - help of the command, of every verb and of every algorithm, printed from the tables.
  */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include "cli.h"
 
-/* short: 1e6 rather than 1000000 or 1e+06 */
+/* short and exact: 1e6 rather than 1000000 or 1e+06, but 1048576 */
 static void print_number(char out[32], double value) {
-    snprintf(out, 32, fabs(value) < 1e6 ? "%.7g" : "%g", value);
-    char *plus = strchr(out, '+');
-    if (plus) {
-        size_t zeros = strspn(plus + 1, "0");
-        memmove(plus, plus + 1 + zeros, strlen(plus + 1 + zeros) + 1);
+    snprintf(out, 32, "%.0e", value);
+    if (fabs(value) < 1e5 || strtod(out, NULL) != value)
+        snprintf(out, 32, "%.12g", value);
+    char *e = strchr(out, 'e');
+    if (e) {
+        char *digits = e + 1 + (e[1] == '-'), *kept = digits + strspn(digits, "+0");
+        memmove(digits, kept, strlen(kept) + 1);
     }
 }
 

@@ -13,9 +13,12 @@ REINI_INLINE void gae_step_body(float *restrict adv, float *restrict ret, const 
                                 const float *restrict value, const float *restrict value_next, int64_t N,
                                 float discount, float decay) {
     for (int64_t n = 0; n < N; n++) {
-        float alive = done[n] ? 0.0f : 1.0f;
-        float delta = reward[n] + discount * alive * value_next[n] - value[n];
-        adv[n] = delta + decay * alive * adv_next[n];
+        float next_value = value_next[n], next_adv = adv_next[n];
+        /* selected rather than multiplied by 0: what is not finite in the next episode stays there */
+        next_value = done[n] ? 0.0f : next_value;
+        next_adv = done[n] ? 0.0f : next_adv;
+        float delta = reward[n] + discount * next_value - value[n];
+        adv[n] = delta + decay * next_adv;
         ret[n] = adv[n] + value[n];
     }
 }
@@ -52,41 +55,56 @@ void reini_gae(float *adv, float *ret, const float *reward, const uint8_t *done,
 void reini_vtrace(float *adv, float *target, const float *ratio, const float *reward, const uint8_t *done,
                   const float *value, int64_t T, int64_t N, float discount, float rho_max, float c_max) {
     for (int64_t i = T * N - 1; i >= 0; i--) {
-        float alive = done[i] ? 0.0f : discount;
         float rho = fminf(rho_max, ratio[i]), c = fminf(c_max, ratio[i]);
-        float next_target = i + N < T * N ? target[i + N] : value[i + N];
-        float delta = rho * (reward[i] + alive * value[i + N] - value[i]);
-        target[i] = value[i] + delta + alive * c * (next_target - value[i + N]);
-        adv[i] = rho * (reward[i] + alive * next_target - value[i]);
+        float next_value = done[i] ? 0.0f : value[i + N];
+        float next_target = done[i] || i + N >= T * N ? next_value : target[i + N];
+        float delta = rho * (reward[i] + discount * next_value - value[i]);
+        target[i] = value[i] + delta + discount * c * (next_target - next_value);
+        adv[i] = rho * (reward[i] + discount * next_target - value[i]);
     }
+}
+
+/* sums over eight lanes, which vectorise and whose order is fixed */
+enum { LANES = 8 };
+
+static double fold(const double lane[LANES]) {
+    return ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
+}
+
+/* sums of ret, ret - value, and of their squared distances from the given means */
+typedef struct variance_sums {
+    double ret, residual, ret_squares, residual_squares;
+} variance_sums;
+
+static variance_sums sum_up(const float *value, const float *ret, int64_t n, double ret_mean, double residual_mean) {
+    double sum[4][LANES] = {{0}};
+    for (int64_t i = 0; i < n; i += LANES)
+        for (int l = 0; l < LANES && i + l < n; l++) {
+            double r = ret[i + l], e = r - value[i + l];
+            sum[0][l] += r;
+            sum[1][l] += e;
+            sum[2][l] += (r - ret_mean) * (r - ret_mean);
+            sum[3][l] += (e - residual_mean) * (e - residual_mean);
+        }
+    return (variance_sums){fold(sum[0]), fold(sum[1]), fold(sum[2]), fold(sum[3])};
 }
 
 double reini_explained_variance(const float *value, const float *ret, int64_t n) {
-    double sum = 0, residual = 0, squares = 0, residual_squares = 0;
-    for (int64_t i = 0; i < n; i++) {
-        sum += ret[i];
-        residual += (double)ret[i] - value[i];
-    }
-    double mean = sum / (double)n, residual_mean = residual / (double)n;
-    for (int64_t i = 0; i < n; i++) {
-        double d = ret[i] - mean, e = (double)ret[i] - value[i] - residual_mean;
-        squares += d * d;
-        residual_squares += e * e;
-    }
-    return squares > 0 ? 1 - residual_squares / squares : NAN;
+    variance_sums plain = sum_up(value, ret, n, 0, 0);
+    variance_sums centred = sum_up(value, ret, n, plain.ret / (double)n, plain.residual / (double)n);
+    return centred.ret_squares > 0 ? 1 - centred.residual_squares / centred.ret_squares : NAN;
 }
 
 void reini_mean_std_at(const float *x, const int32_t *index, int64_t n, double *mean, double *std) {
-    /* four chains hide the latency of double additions; their order is fixed */
-    double sum[4] = {0}, squares[4] = {0};
-    for (int64_t i = 0; i < n; i++) {
-        double v = x[index[i]];
-        sum[i & 3] += v;
-        squares[i & 3] += v * v;
-    }
-    double total = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-    double total_squares = (squares[0] + squares[1]) + (squares[2] + squares[3]);
+    double sum[LANES] = {0}, squares[LANES] = {0};
+    for (int64_t i = 0; i < n; i += LANES)
+        for (int l = 0; l < LANES && i + l < n; l++) {
+            double v = x[index[i + l]];
+            sum[l] += v;
+            squares[l] += v * v;
+        }
+    double total = fold(sum);
     *mean = total / (double)n;
-    double variance = n > 1 ? (total_squares - total * *mean) / (double)(n - 1) : 0;
+    double variance = n > 1 ? (fold(squares) - total * *mean) / (double)(n - 1) : 0;
     *std = variance > 0 ? sqrt(variance) : 0;
 }

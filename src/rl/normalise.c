@@ -40,9 +40,7 @@ static void column_moments(const float *x, int64_t n, int size, int i, double *m
     *squares = squared;
 }
 
-void reini_moments_add(reini_moments *m, const float *x, int64_t n) {
-    if (n == 0)
-        return;
+static void add_block(reini_moments *m, const float *x, int64_t n) {
     double total = m->count + (double)n;
     for (int i = 0; i < m->size; i++) {
         double mean, squares;
@@ -52,6 +50,24 @@ void reini_moments_add(reini_moments *m, const float *x, int64_t n) {
         m->sum_squares[i] += squares + gap * gap * m->count * (double)n / total;
     }
     m->count = total;
+}
+
+/* leading rows without NaN and infinity */
+static int64_t finite_rows(const float *x, int64_t n, int size) {
+    int64_t i = 0;
+    while (i < n * size && isfinite(x[i]))
+        i++;
+    return i / size;
+}
+
+void reini_moments_add(reini_moments *m, const float *x, int64_t n) {
+    while (n > 0) {
+        int64_t good = finite_rows(x, n, m->size), taken = good < n ? good + 1 : good;
+        if (good > 0)
+            add_block(m, x, good);
+        x += taken * m->size;
+        n -= taken;
+    }
 }
 
 double reini_moments_variance(const reini_moments *m, int i) {
@@ -86,6 +102,12 @@ void reini_reward_scale_release(reini_reward_scale *s) {
     reini_moments_release(&s->moments);
 }
 
+/* a NaN passes through, so that it shows */
+static float limited(float x) {
+    x = x < -REWARD_LIMIT ? -REWARD_LIMIT : x;
+    return x > REWARD_LIMIT ? REWARD_LIMIT : x;
+}
+
 void reini_reward_scale_apply(reini_reward_scale *s, float *reward, const uint8_t *done, int64_t T) {
     for (int64_t t = 0; t < T; t++) {
         for (int i = 0; i < s->n; i++)
@@ -97,7 +119,7 @@ void reini_reward_scale_apply(reini_reward_scale *s, float *reward, const uint8_
     }
     float scale = (float)(1 / sqrt(reini_moments_variance(&s->moments, 0) + VARIANCE_EPSILON));
     for (int64_t i = 0; i < T * s->n; i++)
-        reward[i] = fminf(fmaxf(reward[i] * scale, -REWARD_LIMIT), REWARD_LIMIT);
+        reward[i] = limited(reward[i] * scale);
 }
 
 rein_status reini_reward_scale_visit(reini_reward_scale *s, reini_archive *archive) {

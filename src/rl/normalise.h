@@ -18,7 +18,7 @@ typedef struct reini_moments {
 
 rein_status reini_moments_init(reini_moments *m, int size);
 void reini_moments_release(reini_moments *m);
-/* Adds n rows of `size` numbers. */
+/* Adds n rows of `size` numbers; rows with a NaN or an infinity are left out, as they would spoil all that follow. */
 void reini_moments_add(reini_moments *m, const float *x, int64_t n);
 double reini_moments_variance(const reini_moments *m, int i); /* population; 1 before any data */
 rein_status reini_moments_visit(reini_moments *m, const char *name, reini_archive *archive);

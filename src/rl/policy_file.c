@@ -195,6 +195,8 @@ static rein_status net_from_json(const json_t *object, reini_net_config *net) {
     const char *name;
     json_t *value;
     rein_fields_default(net_fields, NET_FIELDS, net);
+    if (!json_is_object(object))
+        return reini_fail(REIN_FORMAT, "the policy's network description is missing or damaged");
     json_object_foreach((json_t *)object, name, value) {
         if (!json_is_string(value))
             return reini_fail(REIN_FORMAT, "the policy's network description is damaged at \"%s\"", name);
@@ -203,29 +205,53 @@ static rein_status net_from_json(const json_t *object, reini_net_config *net) {
     return REIN_OK;
 }
 
-static rein_status copy_tensor(const reini_safetensors *st, const char *name, const char *dtype, void *to,
-                               int64_t count, size_t element) {
-    const reini_st_tensor *t = reini_safetensors_find(st, name);
+/* "F32 (4 x 16)" */
+static void describe_tensor(char *out, size_t size, const reini_st_tensor *t) {
+    size_t at = (size_t)snprintf(out, size, "%.8s (", t->dtype);
+    for (int d = 0; d < t->ndim && at < size; d++)
+        at += (size_t)snprintf(out + at, size - at, "%s%lld", d ? " x " : "", (long long)t->shape[d]);
+    if (at < size)
+        snprintf(out + at, size - at, ")");
+}
+
+/* wanted: name, dtype, shape and bytes */
+static rein_status copy_tensor(const reini_safetensors *st, const reini_st_tensor *wanted, void *to) {
+    char has[96], needs[96];
+    const reini_st_tensor *t = reini_safetensors_find(st, wanted->name);
     if (t == NULL)
-        return reini_fail(REIN_FORMAT, "the policy has no tensor \"%s\"", name);
-    if (strcmp(t->dtype, dtype) != 0 || t->bytes != (size_t)count * element)
-        return reini_fail(REIN_MISMATCH, "tensor \"%s\" is %zu bytes of %s, expected %zu bytes of %s", name, t->bytes,
-                          t->dtype, (size_t)count * element, dtype);
+        return reini_fail(REIN_FORMAT, "the policy has no tensor \"%s\"", wanted->name);
+    describe_tensor(has, sizeof has, t);
+    describe_tensor(needs, sizeof needs, wanted);
+    if (strcmp(has, needs) != 0 || t->bytes != wanted->bytes)
+        return reini_fail(REIN_MISMATCH, "tensor \"%s\" is %s, the policy's network needs %s", t->name, has, needs);
     memcpy(to, t->data, t->bytes);
     return REIN_OK;
+}
+
+static rein_status copy_parameter(const reini_safetensors *st, const rein_param_info *info, float *to) {
+    reini_st_tensor wanted = {
+        .name = info->name, .dtype = "F32", .ndim = info->ndim, .bytes = (size_t)info->count * sizeof(float)};
+    for (int d = 0; d < info->ndim; d++)
+        wanted.shape[d] = info->dims[d];
+    return copy_tensor(st, &wanted, to + info->offset);
+}
+
+static rein_status copy_moment(const reini_safetensors *st, const char *name, int size, double *to) {
+    reini_st_tensor wanted = {
+        .name = name, .dtype = "F64", .ndim = 1, .shape = {size}, .bytes = (size_t)size * sizeof(double)};
+    return copy_tensor(st, &wanted, to);
 }
 
 static rein_status fill_from(rein_policy *policy, const reini_safetensors *st, double norm_count) {
     float *data = rein_store_data(policy->store);
     for (int i = 0; i < rein_layout_count(policy->layout); i++) {
         rein_param_info info = rein_layout_at(policy->layout, i);
-        REINI_TRY(copy_tensor(st, info.name, "F32", data + info.offset, info.count, sizeof(float)));
+        REINI_TRY(copy_parameter(st, &info, data));
     }
     if (policy->net.norm_obs == REINI_NORM_NONE)
         return REIN_OK;
-    int64_t size = policy->obs.size;
-    REINI_TRY(copy_tensor(st, "norm.mean", "F64", policy->moments.mean, size, sizeof(double)));
-    REINI_TRY(copy_tensor(st, "norm.sum_squares", "F64", policy->moments.sum_squares, size, sizeof(double)));
+    REINI_TRY(copy_moment(st, "norm.mean", policy->obs.size, policy->moments.mean));
+    REINI_TRY(copy_moment(st, "norm.sum_squares", policy->obs.size, policy->moments.sum_squares));
     policy->moments.count = norm_count;
     reini_policy_refresh(policy);
     return REIN_OK;
@@ -246,8 +272,11 @@ static rein_status load_described(const reini_safetensors *st, const json_t *roo
     REINI_TRY(space_from_json(json_object_get(root, "act"), "action", &act));
     REINI_TRY(net_from_json(json_object_get(root, "net"), &net));
     bool critic = json_is_true(json_object_get(root, "critic"));
+    const json_t *norm_count = json_object_get(root, "norm_count");
+    if (!json_is_number(norm_count) || json_number_value(norm_count) < 0)
+        return reini_fail(REIN_FORMAT, "the policy's norm_count is missing or damaged");
     REINI_TRY(reini_policy_new(algo, env, &obs.space, &act.space, &net, critic, 0, out));
-    rein_status status = fill_from(*out, st, json_number_value(json_object_get(root, "norm_count")));
+    rein_status status = fill_from(*out, st, json_number_value(norm_count));
     if (status != REIN_OK) {
         rein_policy_free(*out);
         *out = NULL;

@@ -44,7 +44,7 @@ static double now(void) {
 
 /* ---- construction -------------------------------------------------------------------------------------- */
 
-static rein_status allocate_rollout(reini_rollout *r, const reini_collector_opts *o, int32_t horizon) {
+static rein_status allocate_rollout(reini_rollout *r, const reini_collector_opts *o) {
     const rein_space *obs = &o->env->obs, *act = &o->env->act;
     r->T = o->n_steps;
     r->N = o->n_envs;
@@ -52,10 +52,8 @@ static rein_status allocate_rollout(reini_rollout *r, const reini_collector_opts
     r->act_size = act->size;
     r->logits = rein_space_logits(act);
     size_t TN = (size_t)(r->T * r->N), N = (size_t)r->N, all = TN + N;
-    /* only the time limit truncates, so at most every horizon steps, unless the environment does it itself */
-    r->final_capacity = horizon > 0 && o->env->create == NULL ? r->T / horizon + 2 : r->T;
-    if (r->final_capacity > r->T)
-        r->final_capacity = r->T;
+    /* an environment may cut its episodes itself at any step; memory that stays untouched costs nothing */
+    r->final_capacity = r->T;
     size_t finals = N * (size_t)r->final_capacity;
     bool ok = (r->obs = REINI_NEW_ARRAY(float, all * (size_t)r->obs_size)) &&
               (r->action = REINI_NEW_ARRAY(float, TN * (size_t)r->act_size)) &&
@@ -108,7 +106,7 @@ static rein_status fill(reini_collector *c) {
     reini_rollout *r = &c->rollout;
     rein_vec_opts vec = {.n = (int)c->opts.n_envs, .seed = c->opts.seed, .config = c->opts.env_config};
     REINI_TRY(rein_vec_new(c->opts.env, &vec, &c->vec));
-    REINI_TRY(allocate_rollout(r, &c->opts, rein_vec_horizon(c->vec)));
+    REINI_TRY(allocate_rollout(r, &c->opts));
     REINI_TRY(make_act_programs(c));
     REINI_TRY(make_value_program(c));
     size_t finals = (size_t)(r->N * r->final_capacity), N = (size_t)r->N;
@@ -213,7 +211,7 @@ static void keep_finals(reini_collector *c, int64_t t, int64_t begin, int64_t en
     reini_rollout *r = &c->rollout;
     const uint8_t *truncated = r->truncated + t * r->N, *terminated = r->terminated + t * r->N;
     for (int64_t n = begin; n < end; n++) {
-        if (!truncated[n] || terminated[n] || r->final_count[n] == r->final_capacity)
+        if (!truncated[n] || terminated[n])
             continue;
         int64_t at = n * r->final_capacity + r->final_count[n]++;
         r->final_step[at] = (int32_t)t;

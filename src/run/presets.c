@@ -28,19 +28,25 @@
     "norm_reward=true"
 
 static const rein_preset presets[] = {
-    {"ppo", "CartPole-v1", "tuned", "the zoo's recipe", ZOO_CARTPOLE},
+    {"ppo", "CartPole-v1", "tuned", "solved in a fifth of a second: small networks, short rollouts of many environments",
+     "steps=6e4 n_envs=32 n_steps=16 batch_size=128 n_epochs=10 hidden=32,32 gamma=0.98 gae_lambda=0.8 "
+     "learning_rate=lin_5e-3 clip_range=lin_0.2 ent_coef=0"},
     {"ppo", "CartPole-v1", "zoo", "RL Baselines3 Zoo", ZOO_CARTPOLE},
     {"ppo", "Acrobot-v1", "tuned", "the zoo's recipe", ZOO_ACROBOT},
     {"ppo", "Acrobot-v1", "zoo", "RL Baselines3 Zoo", ZOO_ACROBOT},
     {"ppo", "MountainCar-v0", "tuned", "the zoo's recipe", ZOO_MOUNTAIN_CAR},
     {"ppo", "MountainCar-v0", "zoo", "RL Baselines3 Zoo", ZOO_MOUNTAIN_CAR},
-    {"ppo", "Pendulum-v1", "tuned", "the zoo's recipe without gSDE", ZOO_PENDULUM},
+    {"ppo", "Pendulum-v1", "tuned", "the zoo's recipe without gSDE, three times as long",
+     "steps=3e5 n_envs=4 n_steps=1024 batch_size=64 n_epochs=10 gamma=0.9 gae_lambda=0.95 ent_coef=0 "
+     "learning_rate=1e-3 clip_range=0.2"},
     {"ppo", "Pendulum-v1", "zoo", "RL Baselines3 Zoo, without gSDE", ZOO_PENDULUM},
     {"ppo", "Pendulum-v1", "rltools", "RLtools' benchmark: two [32,32] networks, 10M steps",
      "steps=1e7 n_envs=64 n_steps=128 batch_size=1024 n_epochs=1 hidden=32,32 activation=tanh init=uniform gamma=0.9 "
      "gae_lambda=0.95 learning_rate=1e-3 clip_range=0.2 ent_coef=0.01 vf_coef=0.5 max_grad_norm=0 "
      "log_std_init=0.6931 scale_actions=true norm_obs=warmup"},
-    {"ppo", "MountainCarContinuous-v0", "tuned", "the zoo's recipe without gSDE", ZOO_MOUNTAIN_CAR_CONTINUOUS},
+    {"ppo", "MountainCarContinuous-v0", "tuned", "a wide Gaussian finds the goal that gSDE finds in the zoo's recipe",
+     "steps=2e5 n_envs=8 n_steps=512 batch_size=256 n_epochs=10 gamma=0.9999 gae_lambda=0.9 ent_coef=0.01 "
+     "learning_rate=3e-4 log_std_init=0 norm_obs=running norm_reward=true"},
     {"ppo", "MountainCarContinuous-v0", "zoo", "RL Baselines3 Zoo, without gSDE", ZOO_MOUNTAIN_CAR_CONTINUOUS},
 };
 #define N_PRESETS (int)(sizeof presets / sizeof *presets)

@@ -109,9 +109,7 @@ static bool work_begin(rein_graph *g, work *w) {
     w->reached = REINI_NEW_ARRAY(char, (size_t)g->n_nodes + 1);
     if (w->adjoint != NULL && w->reached != NULL)
         return true;
-    reini_mistake(g, "out of memory while differentiating");
-    if (g->status == REIN_USAGE)
-        g->status = REIN_NOMEM;
+    reini_no_memory(g);
     return false;
 }
 
@@ -153,7 +151,7 @@ int rein_gradient(rein_tensor *loss, int slot, const char *groups) {
     set.param = REINI_NEW_ARRAY(int, (size_t)g->n_nodes + 1);
     work w = {0};
     if (set.target == NULL || set.param == NULL || !work_begin(g, &w)) {
-        reini_mistake(g, "out of memory while differentiating");
+        reini_no_memory(g);
         reini_free(set.target);
         reini_free(set.param);
         work_end(&w);

@@ -70,6 +70,14 @@ rein_tensor *reini_mistake(rein_graph *g, const char *format, ...) {
     return dummy(g);
 }
 
+rein_tensor *reini_no_memory(rein_graph *g) {
+    bool first = g->status == REIN_OK;
+    rein_tensor *nothing = reini_mistake(g, "out of memory while building a graph");
+    if (first)
+        g->status = REIN_NOMEM;
+    return nothing;
+}
+
 bool reini_is_real(const rein_tensor *x) {
     return x->dtype == REIN_F32 || x->dtype == REIN_F64;
 }
@@ -150,20 +158,14 @@ static rein_tensor *append(rein_graph *g, const rein_tensor *wanted) {
         int capacity = g->capacity ? 2 * g->capacity : 64;
         rein_tensor **grown = reini_grow(g->node, (size_t)g->capacity * sizeof *grown,
                                          (size_t)capacity * sizeof *grown);
-        if (grown == NULL) {
-            reini_mistake(g, "out of memory while building a graph");
-            g->status = REIN_NOMEM;
-            return dummy(g);
-        }
+        if (grown == NULL)
+            return reini_no_memory(g);
         g->node = grown;
         g->capacity = capacity;
     }
     rein_tensor *node = REINI_NEW(rein_tensor);
-    if (node == NULL) {
-        reini_mistake(g, "out of memory while building a graph");
-        g->status = REIN_NOMEM;
-        return dummy(g);
-    }
+    if (node == NULL)
+        return reini_no_memory(g);
     *node = *wanted;
     node->id = g->n_nodes;
     g->node[g->n_nodes++] = node;

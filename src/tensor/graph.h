@@ -72,6 +72,8 @@ rein_tensor *reini_node(rein_graph *g, reini_op op, rein_dtype dtype, reini_shap
 rein_tensor *reini_leaf(rein_graph *g, reini_op op, rein_dtype dtype, reini_shape shape, const char *name);
 /* Records a graph's first mistake. Returns a dummy tensor. */
 rein_tensor *reini_mistake(rein_graph *g, const char *format, ...) REIN_PRINTF(2, 3);
+/* The same for memory that ran out: REIN_NOMEM. */
+rein_tensor *reini_no_memory(rein_graph *g);
 bool reini_is_real(const rein_tensor *x);
 /* "(rows x 4)" into a static thread-local buffer; for sentences. */
 const char *reini_shape_text(const rein_tensor *x);

@@ -80,7 +80,7 @@
     X(PICK, 2, ROW, "x[i], operands (x, i I32)")                                                            \
     X(PICK_GRAD, 2, ROW, "dy at i, 0 elsewhere, operands (dy (width 1), i I32)")                            \
     X(ARGMAX, 1, ROW, "index of the first largest, I32")                                                    \
-    X(CONCAT, 2, ROW, "a then b")                                                                           \
+    X(CONCAT, 2, ROW, "a then b, any dtype (k[1] = its size in bytes)")                                                                         \
     X(SLICE, 1, ROW, "x[k[0] .. k[0] + width), any dtype (k[1] = its size in bytes)")                       \
     X(UNSLICE, 1, ROW, "zeros with x written from k[0] on")                                                 \
     X(GATHER, 2, ROW, "table[i], operands (table, i I32): rows of the table are in[0].stride apart, or in[0].width " \

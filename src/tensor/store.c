@@ -68,7 +68,7 @@ static int declare(rein_graph *g, rein_layout *layout, const char *name, int ndi
         reini_param *grown = reini_grow(layout->param, (size_t)layout->capacity * sizeof *grown,
                                         (size_t)capacity * sizeof *grown);
         if (grown == NULL) {
-            reini_mistake(g, "out of memory while declaring parameter %s", name);
+            reini_no_memory(g);
             return 0;
         }
         layout->param = grown;

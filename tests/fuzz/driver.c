@@ -117,7 +117,7 @@ static void run(const uint8_t *data, size_t size) {
 
 int main(int argc, char **argv) {
     const char *name = strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0];
-    long mutations = argc > 1 ? atol(argv[1]) : 20000;
+    long mutations = argc > 1 ? atol(argv[1]) : 5000;
     uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
     char dir[1024];
     name = strncmp(name, "fuzz_", 5) == 0 ? name + 5 : name;

@@ -82,7 +82,15 @@ static inline void run_same_file(const char *a, const char *b, const char *name)
 /* two finished runs computed the same */
 static inline void run_same(const char *a, const char *b, const rein_summary *sa, const rein_summary *sb) {
     char *ca = run_csv(a), *cb = run_csv(b);
-    assert_string_equal(ca, cb);
+    if (strcmp(ca, cb) != 0) {
+        size_t at = 0;
+        while (ca[at] == cb[at])
+            at++;
+        while (at > 0 && ca[at - 1] != '\n')
+            at--;
+        fail_msg("metrics.csv differs between %s and %s:\n%.*s\n%.*s", a, b, (int)strcspn(ca + at, "\n"), ca + at,
+                 (int)strcspn(cb + at, "\n"), cb + at);
+    }
     free(ca);
     free(cb);
     run_same_file(a, b, "policy.safetensors");

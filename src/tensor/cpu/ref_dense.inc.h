@@ -33,10 +33,10 @@ static void ref_DENSE(const reini_call *call) {
     dense_shape s = dense_shape_of(call->k);
     for (int64_t r = 0; r < call->rows; r++) {
         for (int64_t e = 0; e < s.members; e++) {
-            const REAL *x = row(call, 0, r) + (s.split ? e * s.in : 0);          /* (in) */
-            const REAL *w = (const REAL *)call->in[1].at + e * s.in * s.out;     /* (in x out) */
+            const REAL *x = row(call, 0, r) + (s.split ? e * s.in : 0);                   /* (in) */
+            const REAL *w = (const REAL *)call->in[1].at + e * s.in * s.out;              /* (in x out) */
             const REAL *b = s.has_bias ? (const REAL *)call->in[2].at + e * s.out : NULL; /* (out) */
-            REAL *y = row_out(call, r) + e * s.out;                              /* (out) */
+            REAL *y = row_out(call, r) + e * s.out;                                       /* (out) */
             for (int64_t o = 0; o < s.out; o++) {
                 REAL sum = b ? b[o] : 0;
                 for (int64_t i = 0; i < s.in; i++)

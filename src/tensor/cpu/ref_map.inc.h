@@ -33,23 +33,23 @@ static inline REAL sign_or_zero(REAL x) {
 }
 
 /* One kernel from an expression of the operands' elements a, b, c, d and the attributes p. */
-#define MAP_LOOP(name, ...)                                        \
-    static void ref_##name(const reini_call *call) {               \
-        const double *p = call->p;                                 \
-        (void)p;                                                   \
-        for (int64_t r = 0; r < call->rows; r++) {                 \
-            for (int64_t j = 0; j < call->out.width; j++) {        \
-                __VA_ARGS__                                        \
-            }                                                      \
-        }                                                          \
+#define MAP_LOOP(name, ...)                                                                                  \
+    static void ref_##name(const reini_call *call) {                                                         \
+        const double *p = call->p;                                                                           \
+        (void)p;                                                                                             \
+        for (int64_t r = 0; r < call->rows; r++) {                                                           \
+            for (int64_t j = 0; j < call->out.width; j++) {                                                  \
+                __VA_ARGS__                                                                                  \
+            }                                                                                                \
+        }                                                                                                    \
     }
-#define ELEMENT(i)     element(call, i, r, j)
+#define ELEMENT(i)        element(call, i, r, j)
 #define MAP1(name, value) MAP_LOOP(name, REAL a = ELEMENT(0); row_out(call, r)[j] = (value);)
 #define MAP2(name, value) MAP_LOOP(name, REAL a = ELEMENT(0), b = ELEMENT(1); row_out(call, r)[j] = (value);)
-#define MAP3(name, value) \
+#define MAP3(name, value)                                                                                    \
     MAP_LOOP(name, REAL a = ELEMENT(0), b = ELEMENT(1), c = ELEMENT(2); row_out(call, r)[j] = (value);)
-#define MAP4(name, value)                                                                     \
-    MAP_LOOP(name, REAL a = ELEMENT(0), b = ELEMENT(1), c = ELEMENT(2), d = ELEMENT(3);       \
+#define MAP4(name, value)                                                                                    \
+    MAP_LOOP(name, REAL a = ELEMENT(0), b = ELEMENT(1), c = ELEMENT(2), d = ELEMENT(3);                      \
              row_out(call, r)[j] = (value);)
 
 /* clang-format off */

@@ -148,10 +148,12 @@ static void ref_ARGMAX(const reini_call *call) {
 }
 
 static void ref_CONCAT(const reini_call *call) {
-    for (int64_t r = 0; r < call->rows; r++) {
-        REAL *y = row_out(call, r);
-        memcpy(y, row(call, 0, r), (size_t)call->in[0].width * sizeof(REAL));
-        memcpy(y + call->in[0].width, row(call, 1, r), (size_t)call->in[1].width * sizeof(REAL));
+    int64_t size = call->k[1];
+    char *y = call->out.at;
+    const char *a = call->in[0].at, *b = call->in[1].at;
+    for (int64_t r = 0; r < call->rows; r++, y += call->out.stride * size) {
+        memcpy(y, a + r * call->in[0].stride * size, (size_t)(call->in[0].width * size));
+        memcpy(y + call->in[0].width * size, b + r * call->in[1].stride * size, (size_t)(call->in[1].width * size));
     }
 }
 

@@ -36,6 +36,7 @@ WIDE_INLINE float *row_out(const reini_call *call, int64_t r) {
 #include "simd_random.inc.h"
 #include "vector_ops.inc.h"
 
+/* clang-format off */
 #define ENTRY(name) [REINI_##name] = simd_##name
 const reini_kernels PASTE(reini_kernels_, LEVEL) = {
     TEXT(LEVEL),
@@ -53,3 +54,4 @@ const reini_kernels PASTE(reini_kernels_, LEVEL) = {
         ENTRY(TOTAL), ENTRY(SUM_ROWS), ENTRY(RANDOM_NORMAL), ENTRY(RANDOM_UNIFORM), ENTRY(SAMPLE_INDEX),
     },
 };
+/* clang-format on */

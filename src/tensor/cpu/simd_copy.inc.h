@@ -9,10 +9,12 @@ WIDE_INLINE void copy_row(void *to, const void *from, int64_t n, int64_t size) {
 }
 
 static void simd_CONCAT(const reini_call *call) {
-    for (int64_t r = 0; r < call->rows; r++) {
-        float *y = row_out(call, r);
-        copy_row(y, row(call, 0, r), call->in[0].width, 4);
-        copy_row(y + call->in[0].width, row(call, 1, r), call->in[1].width, 4);
+    int64_t size = call->k[1];
+    char *y = call->out.at;
+    const char *a = call->in[0].at, *b = call->in[1].at;
+    for (int64_t r = 0; r < call->rows; r++, y += call->out.stride * size) {
+        copy_row(y, a + r * call->in[0].stride * size, call->in[0].width, size);
+        copy_row(y + call->in[0].width * size, b + r * call->in[1].stride * size, call->in[1].width, size);
     }
 }
 
@@ -21,7 +23,8 @@ static void simd_SLICE(const reini_call *call) {
     char *to = call->out.at;
     const char *from = (const char *)call->in[0].at + call->k[0] * size;
     for (int64_t r = 0; r < call->rows; r++)
-        copy_row(to + r * call->out.stride * size, from + r * call->in[0].stride * size, call->out.width, size);
+        copy_row(to + r * call->out.stride * size, from + r * call->in[0].stride * size, call->out.width,
+                 size);
 }
 
 static void simd_UNSLICE(const reini_call *call) {
@@ -32,17 +35,41 @@ static void simd_UNSLICE(const reini_call *call) {
     }
 }
 
-static void simd_GATHER(const reini_call *call) {
-    int64_t size = call->k[1], width = call->out.width;
-    int64_t apart = call->in[0].stride ? call->in[0].stride : width;
+/* Rows of up to four words: the constant width lets the loop over a row unroll. */
+WIDE_INLINE void gather_words(const reini_call *call, const int width, int64_t apart) {
+    const int32_t *index = call->in[1].at, *table = call->in[0].at;
+    int32_t *to = call->out.at;
+    for (int64_t r = 0; r < call->rows; r++) {
+        const int32_t *from = table + index[r * call->in[1].stride] * apart;
+        for (int j = 0; j < width; j++)
+            to[r * call->out.stride + j] = from[j];
+    }
+}
+
+static void gather_rows(const reini_call *call, int64_t size, int64_t apart) {
     const int32_t *index = call->in[1].at;
     char *to = call->out.at;
     const char *table = call->in[0].at;
     for (int64_t r = 0; r < call->rows; r++) {
         int64_t i = index[r * call->in[1].stride];
         REINI_ASSERT(i >= 0);
-        copy_row(to + r * call->out.stride * size, table + i * apart * size, width, size);
+        copy_row(to + r * call->out.stride * size, table + i * apart * size, call->out.width, size);
     }
+}
+
+static void simd_GATHER(const reini_call *call) {
+    int64_t size = call->k[1], width = call->out.width;
+    int64_t apart = call->in[0].stride ? call->in[0].stride : width;
+    if (size == 4 && width == 1)
+        gather_words(call, 1, apart);
+    else if (size == 4 && width == 2)
+        gather_words(call, 2, apart);
+    else if (size == 4 && width == 3)
+        gather_words(call, 3, apart);
+    else if (size == 4 && width == 4)
+        gather_words(call, 4, apart);
+    else
+        gather_rows(call, size, apart);
 }
 
 /* Width 1: a lane per row modulo WF_LANES; else a lane per column modulo WF_LANES. */
@@ -62,17 +89,25 @@ static void simd_TOTAL(const reini_call *call) {
     out[0] = call->accumulate ? out[0] + wf_sum(sum) : wf_sum(sum);
 }
 
-/* 4 vectors of columns at a time, so that four sums run beside each other */
-static void sum_rows_by_four(const reini_call *call, int64_t j) {
+/* nv vectors of columns; rows go round four sums, so that the additions do not wait for each other */
+WIDE_INLINE void sum_columns(const reini_call *call, int64_t j, const int nv) {
     float *out = (float *)call->out.at + j;
-    wf sum[4];
-    for (int v = 0; v < 4; v++)
-        sum[v] = call->accumulate ? wf_load(out + v * WF_LANES) : wf_zero();
-    for (int64_t r = 0; r < call->rows; r++)
-        for (int v = 0; v < 4; v++)
-            sum[v] = wf_add(sum[v], wf_load(row(call, 0, r) + j + v * WF_LANES));
-    for (int v = 0; v < 4; v++)
-        wf_store(out + v * WF_LANES, sum[v]);
+    wf sum[4][2];
+    for (int v = 0; v < nv; v++) {
+        sum[0][v] = call->accumulate ? wf_load(out + v * WF_LANES) : wf_zero();
+        sum[1][v] = sum[2][v] = sum[3][v] = wf_zero();
+    }
+    int64_t r = 0;
+    for (; r + 4 <= call->rows; r += 4)
+#pragma GCC unroll 4
+        for (int u = 0; u < 4; u++)
+            for (int v = 0; v < nv; v++)
+                sum[u][v] = wf_add(sum[u][v], wf_load(row(call, 0, r + u) + j + v * WF_LANES));
+    for (; r < call->rows; r++)
+        for (int v = 0; v < nv; v++)
+            sum[0][v] = wf_add(sum[0][v], wf_load(row(call, 0, r) + j + v * WF_LANES));
+    for (int v = 0; v < nv; v++)
+        wf_store(out + v * WF_LANES, wf_add(wf_add(sum[0][v], sum[1][v]), wf_add(sum[2][v], sum[3][v])));
 }
 
 static void simd_SUM_ROWS(const reini_call *call) {
@@ -82,10 +117,12 @@ static void simd_SUM_ROWS(const reini_call *call) {
         simd_TOTAL(call);
         return;
     }
-    for (; j + 4 * WF_LANES <= width; j += 4 * WF_LANES)
-        sum_rows_by_four(call, j);
-    for (; j < width; j += WF_LANES) {
-        int64_t m = least(WF_LANES, width - j);
+    for (; j + 2 * WF_LANES <= width; j += 2 * WF_LANES)
+        sum_columns(call, j, 2);
+    for (; j + WF_LANES <= width; j += WF_LANES)
+        sum_columns(call, j, 1);
+    if (j < width) {
+        int64_t m = width - j;
         wf sum = call->accumulate ? load_some(out + j, m) : wf_zero();
         for (int64_t r = 0; r < call->rows; r++)
             sum = wf_add(sum, load_some(row(call, 0, r) + j, m));

@@ -23,17 +23,45 @@ static const float *few_column(float copy[FEW_DEPTH], const gemm *g, int64_t o) 
     return copy;
 }
 
-/* Dot products of rows [i, i + rows) with w (k), a lane each. Missing rows repeat the last one. */
-WIDE_INLINE wf few_dots(const gemm *g, const float *w, int64_t i, int64_t rows) {
-    wf sum[WF_LANES];
-    const float *a[WF_LANES];
+WIDE_INLINE float few_dot(const float *a, const float *w, int64_t n) {
+    wf sum = wf_zero();
+    EACH(n, sum = wf_fma(LOAD(a), LOAD(w), sum););
+    return wf_sum(sum);
+}
+
+/* `lanes` elements of WF_LANES rows times w. Four rows per address register, as in gemm_block. */
+WIDE_INLINE void few_step(wf sum[WF_LANES], const char *const *quad, int64_t row, const float *w,
+                          int64_t lanes) {
+    wf factor = load_some(w, lanes);
+    int64_t row3 = 3 * row; /* bytes */
 #pragma GCC unroll 16
     for (int l = 0; l < WF_LANES; l++) {
-        sum[l] = wf_zero();
-        a[l] = g->a + (i + least(l, rows - 1)) * g->a_row;
+        const char *at = quad[l / 4] + (l % 4 == 3 ? row3 : l % 4 * row);
+        sum[l] = wf_fma(load_some((const float *)at, lanes), factor, sum[l]);
     }
-    EACH(g->k, wf factor = LOAD(w);
-         for (int l = 0; l < WF_LANES; l++) sum[l] = wf_fma(LOAD(a[l]), factor, sum[l]););
+}
+
+/* WF_LANES rows of a times w (k), a lane each, in the order of few_dot. */
+WIDE_INLINE wf few_dots(const gemm *g, const float *a, const float *w) {
+    wf sum[WF_LANES];
+    int64_t row = g->a_row * 4, k = g->k;
+    const char *quad[WF_LANES / 4];
+#pragma GCC unroll 4
+    for (int q = 0; q < WF_LANES / 4; q++) {
+        quad[q] = (const char *)a + 4 * q * row;
+        HIDE(quad[q]);
+    }
+#pragma GCC unroll 16
+    for (int l = 0; l < WF_LANES; l++)
+        sum[l] = wf_zero();
+    for (; k >= WF_LANES; k -= WF_LANES, w += WF_LANES) {
+        few_step(sum, quad, row, w, WF_LANES);
+#pragma GCC unroll 4
+        for (int q = 0; q < WF_LANES / 4; q++)
+            quad[q] += WF_LANES * 4;
+    }
+    if (k > 0)
+        few_step(sum, quad, row, w, k);
     return wf_sum_each(sum);
 }
 
@@ -41,19 +69,21 @@ static void few_run(const gemm *g) {
     float copy[FEW_DEPTH];
     for (int64_t o = 0; o < g->n; o++) {
         const float *w = few_column(copy, g, o);
-        wf bias = wf_set1(g->bias ? g->bias[o] : 0.0f);
-        for (int64_t i = 0; i < g->m; i += WF_LANES) {
-            int64_t rows = least(WF_LANES, g->m - i);
-            float *c = g->c + i * g->c_row + o;
-            wf start = g->add ? wf_column(c, g->c_row, rows) : bias;
-            wf_column_store(c, g->c_row, wf_add(start, few_dots(g, w, i, rows)), rows);
+        float bias = g->bias ? g->bias[o] : 0;
+        for (int64_t i = 0; g->m < WF_LANES && i < g->m; i++)
+            g->c[i * g->c_row + o] = bias + few_dot(g->a + i * g->a_row, w, g->k);
+        for (int64_t next = 0; g->m >= WF_LANES && next < g->m; next += WF_LANES) {
+            /* the last block overlaps the one before it */
+            int64_t i = least(next, g->m - WF_LANES);
+            wf dots = few_dots(g, g->a + i * g->a_row, w);
+            wf_column_store(g->c + i * g->c_row + o, g->c_row, wf_add(wf_set1(bias), dots), WF_LANES);
         }
     }
 }
 
 /* c (m x n) from contiguous rows of a; b (k x n) contiguous. */
 static void product(const gemm *g) {
-    if (g->n <= FEW && g->k <= FEW_DEPTH)
+    if (g->n <= FEW && g->k <= FEW_DEPTH && !g->add)
         few_run(g);
     else
         gemm_run(g);
@@ -83,13 +113,17 @@ static void simd_DENSE(const reini_call *call) {
     for (int64_t r = 0; r < call->rows; r += block) {
         int64_t rows = least(block, call->rows - r);
         for (int64_t e = 0; e < s.members; e++) {
-            product(&(gemm){
-                .c = row_out(call, r) + e * s.out, .c_row = call->out.stride,
-                .a = row(call, 0, r) + e * s.x_member, .a_row = call->in[0].stride, .a_k = 1,
-                .b = (const float *)call->in[1].at + e * s.in * s.out, .b_row = s.out,
-                .m = rows, .n = s.out, .k = s.in,
-                .bias = s.has_bias ? (const float *)call->in[2].at + e * s.out : NULL,
-            });
+            product(&(gemm){.c = row_out(call, r) + e * s.out,
+                            .c_row = call->out.stride,
+                            .a = row(call, 0, r) + e * s.x_member,
+                            .a_row = call->in[0].stride,
+                            .a_k = 1,
+                            .b = (const float *)call->in[1].at + e * s.in * s.out,
+                            .b_row = s.out,
+                            .m = rows,
+                            .n = s.out,
+                            .k = s.in,
+                            .bias = s.has_bias ? (const float *)call->in[2].at + e * s.out : NULL});
         }
         activate(row_out(call, r), rows, width, call->out.stride, s.act);
     }
@@ -98,30 +132,36 @@ static void simd_DENSE(const reini_call *call) {
 static void simd_DENSE_DX(const reini_call *call) {
     dense_shape s = dense_shape_of(call->k);
     for (int64_t e = 0; e < s.members; e++) {
-        product(&(gemm){
-            .c = row_out(call, 0) + e * s.x_member, .c_row = call->out.stride,
-            .a = row(call, 0, 0) + e * s.out, .a_row = call->in[0].stride, .a_k = 1,
-            .b = (const float *)call->in[1].at + e * s.in * s.out, .b_row = s.in,
-            .m = call->rows, .n = s.in, .k = s.out,
-            .add = e > 0 && s.x_member == 0,
-        });
+        product(&(gemm){.c = row_out(call, 0) + e * s.x_member,
+                        .c_row = call->out.stride,
+                        .a = row(call, 0, 0) + e * s.out,
+                        .a_row = call->in[0].stride,
+                        .a_k = 1,
+                        .b = (const float *)call->in[1].at + e * s.in * s.out,
+                        .b_row = s.in,
+                        .m = call->rows,
+                        .n = s.in,
+                        .k = s.out,
+                        .add = e > 0 && s.x_member == 0});
     }
 }
 
 /* dw (in x out) for few outputs, as its transpose: out rows of `in` columns, so that vectors run along x. */
-static void few_dw(float *dw, const float *x, int64_t x_row, const float *dy, int64_t dy_row, dense_shape s,
-                   int64_t rows, bool accumulate) {
+static void few_dw(const gemm *transposed, float *dw) {
+    int64_t in = transposed->n, out = transposed->m;
     float part[FEW][256];
-    for (int64_t i = 0; i < s.in; i += 256) {
-        int64_t columns = least(256, s.in - i);
-        for (int64_t o = 0; accumulate && o < s.out; o++)
-            for (int64_t j = 0; j < columns; j++)
-                part[o][j] = dw[(i + j) * s.out + o];
-        gemm_run(&(gemm){.c = part[0], .c_row = 256, .a = dy, .a_row = 1, .a_k = dy_row, .b = x + i,
-                         .b_row = x_row, .m = s.out, .n = columns, .k = rows, .add = accumulate});
-        for (int64_t o = 0; o < s.out; o++)
-            for (int64_t j = 0; j < columns; j++)
-                dw[(i + j) * s.out + o] = part[o][j];
+    gemm g = *transposed;
+    g.c = part[0];
+    g.c_row = 256;
+    for (int64_t i = 0; i < in; i += 256, g.b += 256) {
+        g.n = least(256, in - i);
+        for (int64_t o = 0; g.add && o < out; o++)
+            for (int64_t j = 0; j < g.n; j++)
+                part[o][j] = dw[(i + j) * out + o];
+        gemm_run(&g);
+        for (int64_t o = 0; o < out; o++)
+            for (int64_t j = 0; j < g.n; j++)
+                dw[(i + j) * out + o] = part[o][j];
     }
 }
 
@@ -131,11 +171,34 @@ static void simd_DENSE_DW(const reini_call *call) {
     for (int64_t e = 0; e < s.members; e++) {
         float *dw = (float *)call->out.at + e * s.in * s.out;
         const float *x = row(call, 0, 0) + e * s.x_member, *dy = row(call, 1, 0) + e * s.out;
-        if (s.out <= FEW && s.in > s.out)
-            few_dw(dw, x, x_row, dy, dy_row, s, call->rows, call->accumulate);
+        gemm plain = {.c = dw,
+                      .c_row = s.out,
+                      .a = x,
+                      .a_row = 1,
+                      .a_k = x_row,
+                      .b = dy,
+                      .b_row = dy_row,
+                      .m = s.in,
+                      .n = s.out,
+                      .k = call->rows,
+                      .add = call->accumulate};
+        gemm transposed = {.c = dw,
+                           .c_row = s.in,
+                           .a = dy,
+                           .a_row = 1,
+                           .a_k = dy_row,
+                           .b = x,
+                           .b_row = x_row,
+                           .m = s.out,
+                           .n = s.in,
+                           .k = call->rows,
+                           .add = call->accumulate};
+        if (s.out == 1)
+            gemm_run(&transposed);
+        else if (s.out <= FEW && s.in > s.out)
+            few_dw(&transposed, dw);
         else
-            gemm_run(&(gemm){.c = dw, .c_row = s.out, .a = x, .a_row = 1, .a_k = x_row, .b = dy, .b_row = dy_row,
-                             .m = s.in, .n = s.out, .k = call->rows, .add = call->accumulate});
+            gemm_run(&plain);
     }
 }
 

@@ -86,19 +86,23 @@ WIDE_INLINE void gemm_block(const gemm *g, const int mr, const int nv, int64_t i
 }
 
 /* All rows of nv vectors of columns: blocks of the largest height, then smaller ones. */
-#define GEMM_ROWS(mr, nv)                               \
-    for (; i + mr <= g->m; i += mr)                     \
+#define GEMM_ROWS(mr, nv)                                                                                    \
+    for (; i + mr <= g->m; i += mr)                                                                          \
         gemm_block(g, mr, nv, i, j, last, partial);
-#define GEMM_PANEL(nv, ...)                                                                            \
-    WIDE_INLINE void gemm_panel_##nv(const gemm *g, int64_t j, int64_t last, const bool partial) {     \
-        int64_t i = 0;                                                                                 \
-        __VA_ARGS__                                                                                    \
-    }                                                                                                  \
-    static __attribute__((noinline)) void gemm_whole_##nv(const gemm *g, int64_t j) {                  \
-        gemm_panel_##nv(g, j, WF_LANES, false);                                                        \
-    }                                                                                                  \
-    static __attribute__((noinline)) void gemm_partial_##nv(const gemm *g, int64_t j, int64_t last) {  \
-        gemm_panel_##nv(g, j, last, true);                                                             \
+/* 7 and 8 rows are better as 4 and the rest than as 6 and the rest */
+#define GEMM_ROWS6(nv)                                                                                       \
+    for (; i + 6 <= g->m && g->m - i != 7 && g->m - i != 8; i += 6)                                          \
+        gemm_block(g, 6, nv, i, j, last, partial);
+#define GEMM_PANEL(nv, ...)                                                                                  \
+    WIDE_INLINE void gemm_panel_##nv(const gemm *g, int64_t j, int64_t last, const bool partial) {           \
+        int64_t i = 0;                                                                                       \
+        __VA_ARGS__                                                                                          \
+    }                                                                                                        \
+    static __attribute__((noinline)) void gemm_whole_##nv(const gemm *g, int64_t j) {                        \
+        gemm_panel_##nv(g, j, WF_LANES, false);                                                              \
+    }                                                                                                        \
+    static __attribute__((noinline)) void gemm_partial_##nv(const gemm *g, int64_t j, int64_t last) {        \
+        gemm_panel_##nv(g, j, last, true);                                                                   \
     }
 
 #if WIDE_LEVEL == 2
@@ -106,12 +110,12 @@ enum { GEMM_VECTORS = 4, GEMM_BLOCK = 24 };
 GEMM_PANEL(1, GEMM_ROWS(16, 1) GEMM_ROWS(8, 1) GEMM_ROWS(4, 1) GEMM_ROWS(2, 1) GEMM_ROWS(1, 1))
 GEMM_PANEL(2, GEMM_ROWS(12, 2) GEMM_ROWS(8, 2) GEMM_ROWS(4, 2) GEMM_ROWS(2, 2) GEMM_ROWS(1, 2))
 GEMM_PANEL(3, GEMM_ROWS(8, 3) GEMM_ROWS(4, 3) GEMM_ROWS(3, 3) GEMM_ROWS(2, 3) GEMM_ROWS(1, 3))
-GEMM_PANEL(4, GEMM_ROWS(6, 4) GEMM_ROWS(4, 4) GEMM_ROWS(3, 4) GEMM_ROWS(2, 4) GEMM_ROWS(1, 4))
+GEMM_PANEL(4, GEMM_ROWS6(4) GEMM_ROWS(4, 4) GEMM_ROWS(3, 4) GEMM_ROWS(2, 4) GEMM_ROWS(1, 4))
 #else
 enum { GEMM_VECTORS = 2, GEMM_BLOCK = 24 };
 GEMM_PANEL(1, GEMM_ROWS(8, 1) GEMM_ROWS(4, 1) GEMM_ROWS(2, 1) GEMM_ROWS(1, 1))
 #if WIDE_LEVEL == 1
-GEMM_PANEL(2, GEMM_ROWS(6, 2) GEMM_ROWS(4, 2) GEMM_ROWS(2, 2) GEMM_ROWS(1, 2))
+GEMM_PANEL(2, GEMM_ROWS6(2) GEMM_ROWS(4, 2) GEMM_ROWS(2, 2) GEMM_ROWS(1, 2))
 #else
 GEMM_PANEL(2, GEMM_ROWS(4, 2) GEMM_ROWS(2, 2) GEMM_ROWS(1, 2))
 #endif
@@ -119,15 +123,19 @@ GEMM_PANEL(2, GEMM_ROWS(4, 2) GEMM_ROWS(2, 2) GEMM_ROWS(1, 2))
 
 static void gemm_run(const gemm *g) {
     static void (*const whole[])(const gemm *, int64_t) = {
-        gemm_whole_1, gemm_whole_2,
+        gemm_whole_1,
+        gemm_whole_2,
 #if WIDE_LEVEL == 2
-        gemm_whole_3, gemm_whole_4,
+        gemm_whole_3,
+        gemm_whole_4,
 #endif
     };
     static void (*const partial[])(const gemm *, int64_t, int64_t) = {
-        gemm_partial_1, gemm_partial_2,
+        gemm_partial_1,
+        gemm_partial_2,
 #if WIDE_LEVEL == 2
-        gemm_partial_3, gemm_partial_4,
+        gemm_partial_3,
+        gemm_partial_4,
 #endif
     };
     for (int64_t j = 0; j < g->n; j += GEMM_VECTORS * WF_LANES) {

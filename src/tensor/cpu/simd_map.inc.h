@@ -6,28 +6,28 @@
  * through small packed blocks.
  */
 
-typedef void flat_fn(float *out, const float *const *in, const int64_t *step, int64_t n, const double *attributes);
+typedef void flat_fn(float *out, const float *const *in, const int64_t *step, int64_t n,
+                     const double *attributes);
 
-#define FLAT(name, operands, value)                                                                         \
-    static void flat_##name(float *out, const float *const *in, const int64_t *step, int64_t n,             \
-                            const double *attributes) {                                                     \
-        wf a = wf_zero(), b = a, c = a, d = a, zero = a, one = wf_set1(1.0f);                               \
-        wf p0 = attributes ? wf_set1((float)attributes[0]) : zero;                                          \
-        wf p1 = attributes ? wf_set1((float)attributes[1]) : zero;                                          \
-        FLAT_HOIST##operands                                                                                \
-        int64_t i = 0;                                                                                      \
-        for (; i + WF_LANES <= n; i += WF_LANES) {                                                          \
-            FLAT_WHOLE##operands                                                                          \
-            wf_store(out + i, value);                                                                       \
-        }                                                                                                   \
-        if (i < n) {                                                                                        \
-            FLAT_PART##operands                                                                           \
-            wf_store_n(out + i, value, n - i);                                                              \
-        }                                                                                                   \
-        (void)a, (void)b, (void)c, (void)d, (void)zero, (void)one, (void)p0, (void)p1;                      \
+#define FLAT(name, operands, value)                                                                          \
+    static void flat_##name(float *out, const float *const *in, const int64_t *step, int64_t n,              \
+                            const double *attributes) {                                                      \
+        wf a = wf_zero(), b = a, c = a, d = a, zero = a, one = wf_set1(1.0f);                                \
+        wf p0 = attributes ? wf_set1((float)attributes[0]) : zero;                                           \
+        wf p1 = attributes ? wf_set1((float)attributes[1]) : zero;                                           \
+        FLAT_HOIST##operands int64_t i = 0;                                                                  \
+        for (; i + WF_LANES <= n; i += WF_LANES) {                                                           \
+            FLAT_WHOLE##operands wf_store(out + i, value);                                                   \
+        }                                                                                                    \
+        if (i < n) {                                                                                         \
+            FLAT_PART##operands wf_store_n(out + i, value, n - i);                                           \
+        }                                                                                                    \
+        (void)a, (void)b, (void)c, (void)d, (void)zero, (void)one, (void)p0, (void)p1;                       \
     }
 /* pointers and steps in registers: a store through wf could change them for all the compiler knows */
-#define HOIST(x)    const float *in##x = in[x]; const int64_t step##x = step[x];
+#define HOIST(x)                                                                                             \
+    const float *in##x = in[x];                                                                              \
+    const int64_t step##x = step[x];
 #define WHOLE(x)    wf_load(in##x + i * step##x)
 #define PART(x)     wf_load_n(in##x + i * step##x, n - i)
 #define FLAT_HOIST1 HOIST(0)
@@ -116,20 +116,20 @@ FLAT(STANDARDIZE, 3, wf_clamp(wf_mul(wf_sub(a, b), c), wf_neg(p0), p0))
 FLAT(STANDARDIZE_GRAD, 4, wf_select(wf_le(wf_abs(wf_mul(wf_sub(b, c), d)), p0), wf_mul(a, d), zero))
 /* clang-format on */
 
-enum { MAP_BLOCK = 256 };
+enum { MAP_BLOCK = 256, MAP_REPEATS = 32 };
 
 /* A rectangle of the result: rows [r, r + rows), columns [j, j + columns). */
 typedef struct map_block {
     int64_t r, rows, j, columns;
 } map_block;
 
-#define PACK(type)                                                                            \
-    do {                                                                                      \
-        const type *from = (const type *)x->at + block.r * x->stride + (x->width == 1 ? 0 : block.j); \
-        int64_t step = x->width != 1;                                                         \
-        for (int64_t r = 0; r < block.rows; r++)                                              \
-            for (int64_t j = 0; j < block.columns; j++)                                       \
-                *to++ = (float)from[r * x->stride + j * step];                                \
+#define PACK(type)                                                                                           \
+    do {                                                                                                     \
+        const type *from = (const type *)x->at + block.r * x->stride + (x->width == 1 ? 0 : block.j);        \
+        int64_t step = x->width != 1;                                                                        \
+        for (int64_t r = 0; r < block.rows; r++)                                                             \
+            for (int64_t j = 0; j < block.columns; j++)                                                      \
+                *to++ = (float)from[r * x->stride + j * step];                                               \
     } while (0)
 
 static void map_pack(float *to, const reini_operand *x, rein_dtype dtype, map_block block) {
@@ -148,7 +148,8 @@ static void map_unpack(const reini_operand *out, const float *from, map_block bl
             to[r * out->stride + j] = *from++;
 }
 
-typedef enum map_form { MAP_SPLAT, MAP_FLAT, MAP_ROWS, MAP_CONVERT } map_form;
+/* one number, contiguous, one row for all, strided, integer */
+typedef enum map_form { MAP_SPLAT, MAP_FLAT, MAP_REPEAT, MAP_ROWS, MAP_CONVERT } map_form;
 
 static map_form map_form_of(const reini_operand *x, const reini_call *call, rein_dtype dtype) {
     if (dtype == REIN_U8 || dtype == REIN_I32)
@@ -157,7 +158,7 @@ static map_form map_form_of(const reini_operand *x, const reini_call *call, rein
         return MAP_SPLAT;
     if (x->width == call->out.width && (x->stride == x->width || call->rows == 1))
         return MAP_FLAT;
-    return MAP_ROWS;
+    return x->width == call->out.width && x->stride == 0 ? MAP_REPEAT : MAP_ROWS;
 }
 
 static void splat(float to[WF_LANES], float value) {
@@ -201,37 +202,56 @@ static void map_blocks(const reini_call *call, int operands, flat_fn *flat, rein
     }
 }
 
+/* Contiguous rows beside rows that repeat (a mean, a bias): the repeated row is laid out a few times, and blocks of as
+ * many rows run flat. */
+static void map_repeat(const reini_call *call, int operands, flat_fn *flat, const map_form *form,
+                       const float *const *start, const int64_t *step) {
+    float repeated[REINI_OPERANDS][MAP_BLOCK];
+    const float *in[REINI_OPERANDS];
+    int64_t width = call->out.width, high = least(MAP_BLOCK / width, MAP_REPEATS);
+    for (int i = 0; i < operands; i++)
+        if (form[i] == MAP_REPEAT)
+            map_pack(repeated[i], &call->in[i], REIN_F32, (map_block){0, least(high, call->rows), 0, width});
+    for (int64_t r = 0; r < call->rows; r += high) {
+        for (int i = 0; i < operands; i++)
+            in[i] = form[i] == MAP_REPEAT ? repeated[i] : start[i] + (form[i] == MAP_FLAT ? r * width : 0);
+        flat(row_out(call, r), in, step, least(high, call->rows - r) * width, call->p);
+    }
+}
+
 static void map_run(const reini_call *call, int operands, flat_fn *flat, rein_dtype dtype) {
     float value[REINI_OPERANDS][WF_LANES];
     const float *in[REINI_OPERANDS];
     int64_t step[REINI_OPERANDS];
-    bool whole = call->out.stride == call->out.width || call->rows == 1, convert = false;
+    map_form form[REINI_OPERANDS], worst = MAP_SPLAT;
     for (int i = 0; i < operands; i++) {
-        map_form form = map_form_of(&call->in[i], call, i == 0 ? dtype : REIN_F32);
+        form[i] = map_form_of(&call->in[i], call, i == 0 ? dtype : REIN_F32);
+        worst = form[i] > worst ? form[i] : worst;
         in[i] = call->in[i].at;
-        step[i] = form != MAP_SPLAT;
-        if (form == MAP_SPLAT) {
+        step[i] = form[i] != MAP_SPLAT;
+        if (form[i] == MAP_SPLAT) {
             splat(value[i], in[i][0]);
             in[i] = value[i];
         }
-        whole = whole && form <= MAP_FLAT;
-        convert = convert || form == MAP_CONVERT;
     }
-    if (whole)
+    bool whole = call->out.stride == call->out.width || call->rows == 1;
+    if (whole && worst <= MAP_FLAT)
         flat(call->out.at, in, step, call->rows * call->out.width, call->p);
-    else if (call->out.width >= 16 && !convert)
+    else if (whole && worst <= MAP_REPEAT && call->out.width <= MAP_BLOCK / 4)
+        map_repeat(call, operands, flat, form, in, step);
+    else if (call->out.width >= 16 && worst <= MAP_ROWS)
         map_rows(call, operands, flat);
     else
         map_blocks(call, operands, flat, dtype);
 }
 
-#define MAP(name, operands)                                     \
-    static void simd_##name(const reini_call *call) {           \
-        map_run(call, operands, flat_##name, REIN_F32);         \
+#define MAP(name, operands)                                                                                  \
+    static void simd_##name(const reini_call *call) {                                                        \
+        map_run(call, operands, flat_##name, REIN_F32);                                                      \
     }
-#define MAP_DTYPE(name, operands)                                        \
-    static void simd_##name(const reini_call *call) {                    \
-        map_run(call, operands, flat_##name, (rein_dtype)call->k[0]);    \
+#define MAP_DTYPE(name, operands)                                                                            \
+    static void simd_##name(const reini_call *call) {                                                        \
+        map_run(call, operands, flat_##name, (rein_dtype)call->k[0]);                                        \
     }
 
 /* clang-format off */
@@ -241,4 +261,4 @@ MAP(SQUARE, 1) MAP(SQRT, 1) MAP(ABS, 1) MAP(EXPAND, 1) MAP(TANH_GRAD, 2) MAP(SIG
 MAP(SILU_GRAD, 2) MAP(GELU_GRAD, 2) MAP(ABS_GRAD, 2) MAP(GATE_LE, 3) MAP(GATE_GE, 3) MAP(GATE_LT, 3)
 MAP(GATE_GT, 3) MAP(GATE_IN, 4) MAP(STANDARDIZE, 3) MAP(STANDARDIZE_GRAD, 4)
 MAP_DTYPE(WHERE, 3) MAP_DTYPE(TO_REAL, 1)
-/* clang-format on */
+    /* clang-format on */

@@ -30,17 +30,17 @@ WIDE_INLINE void store_some(float *p, wf x, int64_t n) {
 }
 
 /* The body for every vector of a row of `width`: elements [j, j + lanes). */
-#define EACH(width, ...)                                            \
-    do {                                                            \
-        int64_t j = 0;                                              \
-        for (; j + WF_LANES <= (width); j += WF_LANES) {            \
-            const int64_t lanes = WF_LANES;                             \
-            __VA_ARGS__                                             \
-        }                                                           \
-        if (j < (width)) {                                          \
-            const int64_t lanes = (width) - j;                          \
-            __VA_ARGS__                                             \
-        }                                                           \
+#define EACH(width, ...)                                                                                     \
+    do {                                                                                                     \
+        int64_t j = 0;                                                                                       \
+        for (; j + WF_LANES <= (width); j += WF_LANES) {                                                     \
+            const int64_t lanes = WF_LANES;                                                                  \
+            __VA_ARGS__                                                                                      \
+        }                                                                                                    \
+        if (j < (width)) {                                                                                   \
+            const int64_t lanes = (width)-j;                                                                 \
+            __VA_ARGS__                                                                                      \
+        }                                                                                                    \
     } while (0)
 #define LOAD(p)        load_some((p) + j, lanes)
 #define STORE(p, x)    store_some((p) + j, x, lanes)
@@ -63,14 +63,14 @@ WIDE_INLINE float row_largest(const float *x, int64_t n) {
 }
 
 /* A kernel with a narrow and a wide form; `width` is the operand's that is summed over. */
-#define ROW_KERNEL(name, width)                                     \
-    static void simd_##name(const reini_call *call) {               \
-        if ((width) <= NARROW)                                      \
-            for (int64_t r = 0; r < call->rows; r += WF_LANES)      \
-                narrow_##name(call, r, least(WF_LANES, call->rows - r)); \
-        else                                                        \
-            for (int64_t r = 0; r < call->rows; r++)                \
-                wide_##name(call, r);                               \
+#define ROW_KERNEL(name, width)                                                                              \
+    static void simd_##name(const reini_call *call) {                                                        \
+        if ((width) <= NARROW)                                                                               \
+            for (int64_t r = 0; r < call->rows; r += WF_LANES)                                               \
+                narrow_##name(call, r, least(WF_LANES, call->rows - r));                                     \
+        else                                                                                                 \
+            for (int64_t r = 0; r < call->rows; r++)                                                         \
+                wide_##name(call, r);                                                                        \
     }
 
 static void narrow_SUM(const reini_call *call, int64_t r, int64_t n) {
@@ -131,8 +131,7 @@ static void wide_LOG_SOFTMAX_GRAD(const reini_call *call, int64_t r) {
     wf sum = wf_zero();
     EACH(call->out.width, ADD_TO(sum, LOAD(dy)););
     sum = wf_set1(wf_sum(sum));
-    EACH(call->out.width, wf v = LOAD(y);
-         STORE(dx, unless_masked(v, wf_fnma(wf_exp(v), sum, LOAD(dy)))););
+    EACH(call->out.width, wf v = LOAD(y); STORE(dx, unless_masked(v, wf_fnma(wf_exp(v), sum, LOAD(dy)))););
 }
 
 ROW_KERNEL(LOG_SOFTMAX_GRAD, call->out.width)

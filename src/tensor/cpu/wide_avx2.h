@@ -105,9 +105,9 @@ WIDE_INLINE wi wi_xor(wi a, wi b) {
 WIDE_INLINE wi wi_select(wm m, wi a, wi b) {
     return _mm256_blendv_epi8(b, a, _mm256_castps_si256(m));
 }
-#define wi_shift_left(x, n)        _mm256_slli_epi32(x, n)
-#define wi_shift_right(x, n)       _mm256_srli_epi32(x, n)
-#define wi_shift_right_sign(x, n)  _mm256_srai_epi32(x, n)
+#define wi_shift_left(x, n)       _mm256_slli_epi32(x, n)
+#define wi_shift_right(x, n)      _mm256_srli_epi32(x, n)
+#define wi_shift_right_sign(x, n) _mm256_srai_epi32(x, n)
 WIDE_INLINE wi wf_bits(wf x) {
     return _mm256_castps_si256(x);
 }
@@ -131,11 +131,18 @@ WIDE_INLINE wf wf_scale2(wf x, wf n) {
     return wf_mul(wf_mul(x, first), second);
 }
 
-WIDE_INLINE void wi_mul_wide(wi a, wi b, wi *low, wi *high) {
-    __m256i even = _mm256_mul_epu32(a, b);
-    __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), _mm256_srli_epi64(b, 32));
-    *low = _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA);
-    *high = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA);
+WIDE_INLINE wi wi_xor3(wi a, wi b, wi c) {
+    return wi_xor(wi_xor(a, b), c);
+}
+WIDE_INLINE wi wi_mul_even(wi a, wi b) {
+    return _mm256_mul_epu32(a, b);
+}
+WIDE_INLINE wi wi_odd_to_even(wi x) {
+    return _mm256_castps_si256(_mm256_movehdup_ps(_mm256_castsi256_ps(x)));
+}
+WIDE_INLINE wi wi_join(wi even, wi odd) {
+    __m256 moved = _mm256_moveldup_ps(_mm256_castsi256_ps(odd));
+    return _mm256_blend_epi32(even, _mm256_castps_si256(moved), 0xAA);
 }
 
 WIDE_INLINE float wf_sum(wf x) {
@@ -181,6 +188,9 @@ WIDE_INLINE void wf_transpose(wf v[WF_LANES]) {
 WIDE_INLINE wf wf_column(const float *p, int64_t stride, int64_t n) {
     if (stride == 1)
         return wf_load_n(p, n);
+    if (n == WF_LANES)
+        return _mm256_setr_ps(p[0], p[stride], p[2 * stride], p[3 * stride], p[4 * stride], p[5 * stride],
+                              p[6 * stride], p[7 * stride]);
     float lane[8] = {0};
     for (int64_t l = 0; l < n; l++)
         lane[l] = p[l * stride];

@@ -105,9 +105,9 @@ WIDE_INLINE wi wi_xor(wi a, wi b) {
 WIDE_INLINE wi wi_select(wm m, wi a, wi b) {
     return _mm512_mask_blend_epi32(m, b, a);
 }
-#define wi_shift_left(x, n)        _mm512_slli_epi32(x, n)
-#define wi_shift_right(x, n)       _mm512_srli_epi32(x, n)
-#define wi_shift_right_sign(x, n)  _mm512_srai_epi32(x, n)
+#define wi_shift_left(x, n)       _mm512_slli_epi32(x, n)
+#define wi_shift_right(x, n)      _mm512_srli_epi32(x, n)
+#define wi_shift_right_sign(x, n) _mm512_srai_epi32(x, n)
 WIDE_INLINE wi wf_bits(wf x) {
     return _mm512_castps_si512(x);
 }
@@ -120,7 +120,8 @@ WIDE_INLINE wf wf_from_int(wi x) {
 
 /* the sign bits of `sign` on the other bits of x */
 WIDE_INLINE wf wf_copysign(wf x, wf sign) {
-    return wf_from_bits(_mm512_ternarylogic_epi32(wf_bits(x), wf_bits(sign), _mm512_set1_epi32(INT32_MIN), 0xD8));
+    return wf_from_bits(
+        _mm512_ternarylogic_epi32(wf_bits(x), wf_bits(sign), _mm512_set1_epi32(INT32_MIN), 0xD8));
 }
 /* table[index & 31] */
 WIDE_INLINE wf wf_lookup(const float table[32], wi index) {
@@ -132,11 +133,18 @@ WIDE_INLINE wi wf_to_int(wf x) {
     return _mm512_cvtps_epi32(x);
 }
 
-WIDE_INLINE void wi_mul_wide(wi a, wi b, wi *low, wi *high) {
-    __m512i even = _mm512_mul_epu32(a, b);
-    __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), _mm512_srli_epi64(b, 32));
-    *low = _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32));
-    *high = _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 32), odd);
+WIDE_INLINE wi wi_xor3(wi a, wi b, wi c) {
+    return _mm512_ternarylogic_epi32(a, b, c, 0x96);
+}
+WIDE_INLINE wi wi_mul_even(wi a, wi b) {
+    return _mm512_mul_epu32(a, b);
+}
+WIDE_INLINE wi wi_odd_to_even(wi x) {
+    return _mm512_castps_si512(_mm512_movehdup_ps(_mm512_castsi512_ps(x)));
+}
+WIDE_INLINE wi wi_join(wi even, wi odd) {
+    __m512 moved = _mm512_moveldup_ps(_mm512_castsi512_ps(odd));
+    return _mm512_mask_mov_epi32(even, 0xAAAA, _mm512_castps_si512(moved));
 }
 
 WIDE_INLINE float wf_sum(wf x) {
@@ -179,7 +187,8 @@ WIDE_INLINE void wf_transpose(wf v[WF_LANES]) {
     }
     for (int i = 0; i < 4; i++) {
         wf a = _mm512_shuffle_f32x4(t[i], t[i + 4], 0x88), b = _mm512_shuffle_f32x4(t[i], t[i + 4], 0xDD);
-        wf c = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], 0x88), d = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], 0xDD);
+        wf c = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], 0x88),
+           d = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], 0xDD);
         v[i] = _mm512_shuffle_f32x4(a, c, 0x88);
         v[i + 4] = _mm512_shuffle_f32x4(b, d, 0x88);
         v[i + 8] = _mm512_shuffle_f32x4(a, c, 0xDD);
@@ -193,7 +202,8 @@ WIDE_INLINE wi wide_column_index(int64_t stride) {
 }
 WIDE_INLINE wf wf_column(const float *p, int64_t stride, int64_t n) {
     return stride == 1 ? wf_load_n(p, n)
-                       : _mm512_mask_i32gather_ps(_mm512_setzero_ps(), wide_first(n), wide_column_index(stride), p, 4);
+                       : _mm512_mask_i32gather_ps(_mm512_setzero_ps(), wide_first(n),
+                                                  wide_column_index(stride), p, 4);
 }
 WIDE_INLINE void wf_column_store(float *p, int64_t stride, wf x, int64_t n) {
     if (stride == 1)

@@ -1,5 +1,8 @@
 /* wide_portable.h - wide floats on the compiler's vector extension: 4 lanes. See wide.h. */
 #include <math.h>
+#if defined(__SSE2__)
+#include <emmintrin.h> /* three operations that the compiler does not find by itself */
+#endif
 
 #define WF_LANES 4
 
@@ -66,6 +69,17 @@ WIDE_INLINE wm wm_and(wm a, wm b) {
 WIDE_INLINE wf wf_select(wm m, wf a, wf b) {
     return (wf)(((wi)a & m) | ((wi)b & ~m));
 }
+#if defined(__SSE2__)
+WIDE_INLINE wf wf_min(wf a, wf b) {
+    return _mm_min_ps(a, b);
+}
+WIDE_INLINE wf wf_max(wf a, wf b) {
+    return _mm_max_ps(a, b);
+}
+WIDE_INLINE wf wf_sqrt(wf x) {
+    return _mm_sqrt_ps(x);
+}
+#else
 WIDE_INLINE wf wf_min(wf a, wf b) {
     return wf_select(a < b, a, b);
 }
@@ -75,6 +89,7 @@ WIDE_INLINE wf wf_max(wf a, wf b) {
 WIDE_INLINE wf wf_sqrt(wf x) {
     return (wf){sqrtf(x[0]), sqrtf(x[1]), sqrtf(x[2]), sqrtf(x[3])};
 }
+#endif
 /* |x| < 2^22 or not-a-number */
 WIDE_INLINE wf wf_round(wf x) {
     wf big = wf_set1(12582912.0f); /* 1.5 2^23 */
@@ -107,9 +122,9 @@ WIDE_INLINE wi wi_xor(wi a, wi b) {
 WIDE_INLINE wi wi_select(wm m, wi a, wi b) {
     return (a & m) | (b & ~m);
 }
-#define wi_shift_left(x, n)        ((wi)((wide_unsigned)(x) << (n)))
-#define wi_shift_right(x, n)       ((wi)((wide_unsigned)(x) >> (n)))
-#define wi_shift_right_sign(x, n)  ((x) >> (n))
+#define wi_shift_left(x, n)       ((wi)((wide_unsigned)(x) << (n)))
+#define wi_shift_right(x, n)      ((wi)((wide_unsigned)(x) >> (n)))
+#define wi_shift_right_sign(x, n) ((x) >> (n))
 WIDE_INLINE wi wf_bits(wf x) {
     return (wi)x;
 }
@@ -133,12 +148,20 @@ WIDE_INLINE wf wf_scale2(wf x, wf n) {
     return x * first * second;
 }
 
-WIDE_INLINE void wi_mul_wide(wi a, wi b, wi *low, wi *high) {
-    for (int l = 0; l < WF_LANES; l++) {
-        uint64_t product = (uint64_t)(uint32_t)a[l] * (uint32_t)b[l];
-        (*low)[l] = (int32_t)(uint32_t)product;
-        (*high)[l] = (int32_t)(uint32_t)(product >> 32);
-    }
+typedef uint64_t wide_pair __attribute__((vector_size(16)));
+
+WIDE_INLINE wi wi_xor3(wi a, wi b, wi c) {
+    return a ^ b ^ c;
+}
+WIDE_INLINE wi wi_mul_even(wi a, wi b) {
+    return (wi)(wide_pair){(uint64_t)(uint32_t)a[0] * (uint32_t)b[0],
+                           (uint64_t)(uint32_t)a[2] * (uint32_t)b[2]};
+}
+WIDE_INLINE wi wi_odd_to_even(wi x) {
+    return (wi){x[1], x[1], x[3], x[3]};
+}
+WIDE_INLINE wi wi_join(wi even, wi odd) {
+    return (wi){even[0], odd[0], even[2], odd[2]};
 }
 
 WIDE_INLINE float wf_sum(wf x) {

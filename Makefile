@@ -1,0 +1,44 @@
+# Thin: everything is CMake's. BUILD, PRESET and JOBS may be set on the command line.
+MAKEFLAGS += --no-print-directory
+PRESET ?= release
+BUILD ?= $(if $(filter release,$(PRESET)),build,build-$(PRESET))
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+PREFIX ?= /usr/local
+WERROR ?= OFF
+DEMO ?= runs/demo
+
+all: setup
+	cmake --preset $(PRESET) -DREIN_WERROR=$(WERROR) -DCMAKE_INSTALL_PREFIX="$(PREFIX)" >/dev/null
+	cmake --build $(BUILD) -j $(JOBS)
+
+# says what is missing and installs it on Debian and Ubuntu
+setup:
+	@scripts/setup.sh
+
+demo: all
+	$(BUILD)/rein train ppo --env CartPole-v1 --out $(DEMO) --force
+	$(BUILD)/rein eval $(DEMO)
+	@echo "the results are in $(DEMO): config.json, metrics.csv, policy.safetensors, summary.json"
+
+test: all
+	scripts/run_tests.sh $(BUILD)
+
+bench: all
+	cmake --build $(BUILD) -j $(JOBS) --target benchmarks
+	$(BUILD)/rein bench
+	@for program in $(BUILD)/bench/bench_*; do echo "$$program"; "$$program" || exit 1; done
+
+install: all
+	cmake --install $(BUILD)
+
+format:
+	git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+
+# rewrites the texts that tests/unit/test_cli.c compares --help with
+help-golden: all
+	scripts/help_golden.sh $(BUILD)/rein
+
+clean:
+	rm -rf build build-debug build-asan build-tsan
+
+.PHONY: all setup demo test bench install format help-golden clean

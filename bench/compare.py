@@ -1,0 +1,194 @@
+#!/usr/bin/env python3
+"""Rein beside its peers, in one call: alternating runs, medians, ratios.
+
+    bench/compare.py [--rein build/rein] [--rltools BINARY] [--rltools-mkl BINARY] [--python PYTHON]
+                     [--runs 5] [--only NAME,...] [--out bench/results/compare.json]
+
+--rltools is RLtools' zoo binary for PPO on Pendulum-v1, built with its benchmark define; --python an interpreter
+with stable-baselines3, torch and gymnasium. Without them the peer's columns stay empty. Standard library only.
+"""
+import argparse
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+
+
+def run(command, **extra):
+    """Runs a command; returns (wall seconds, standard output). OpenBLAS and friends get one thread."""
+    env = dict(os.environ, OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1", OMP_NUM_THREADS="1")
+    env.update(extra)
+    with tempfile.TemporaryDirectory() as scratch:
+        start = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, cwd=scratch, env=env)
+        wall = time.perf_counter() - start
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(command)}\nfailed: {done.stderr[-2000:]}")
+    return wall, done.stdout
+
+
+def rein(args, *words):
+    with tempfile.TemporaryDirectory() as out:
+        command = [args.rein, "train", "ppo", *words, "--out", os.path.join(out, "run"), "--quiet", "--json"]
+        wall, text = run(command)
+        summary = json.loads(text.strip().splitlines()[-1])
+        summary["process_s"] = wall
+        return summary
+
+
+def alternate(runs, variants):
+    """variants: name -> function() -> record. Every round runs each once; the order turns round by round."""
+    records = {name: [] for name in variants}
+    names = list(variants)
+    for r in range(runs):
+        for name in names[r % len(names):] + names[:r % len(names)]:
+            records[name].append(variants[name]())
+            print(f"  {name}: {records[name][-1]}", file=sys.stderr, flush=True)
+    return records
+
+
+def median(records, key):
+    values = [r[key] for r in records if r.get(key) is not None]
+    return statistics.median(values) if values else None
+
+
+def pendulum(args):
+    """Whole process, RLtools' recipe, 10M steps; greedy return of three seeds over 2000 episodes each."""
+    def ours(threads, *more):
+        def once():
+            s = rein(args, "--env", "Pendulum-v1", "--preset", "rltools", "--threads", str(threads),
+                     "--seed", str(once.seed), "--log_every", "100", "--eval_episodes", "2000", *more)
+            once.seed = (once.seed + 1) % 3
+            return {"s": s["process_s"], "train_s": s["wall_s"], "return": s["eval_return_mean"]}
+        once.seed = 0
+        return once
+
+    def theirs(binary):
+        def once():
+            wall, text = run([binary, str(once.seed)])
+            once.seed = (once.seed + 1) % 3
+            time_s = float(re.search(r"Time: ([0-9.]+)s", text).group(1))
+            value = float(re.search(r"Mean return: (-?[0-9.]+)", text).group(1))
+            return {"s": wall, "train_s": time_s, "return": value}
+        once.seed = 0
+        return once
+
+    variants = {"rein 1 thread": ours(1), "rein 2 threads": ours(2)}
+    if args.bf16:
+        variants["rein bf16 1 thread"] = ours(1, "--dtype", "bf16")
+        variants["rein bf16 2 threads"] = ours(2, "--dtype", "bf16")
+    if args.rltools:
+        variants["RLtools OpenBLAS"] = theirs(args.rltools)
+    if args.rltools_mkl:
+        variants["RLtools MKL"] = theirs(args.rltools_mkl)
+    return alternate(args.runs, variants)
+
+
+def cartpole_zoo(args):
+    """Training time, rl-zoo's recipe, 100k steps, one thread."""
+    def ours():
+        s = rein(args, "--env", "CartPole-v1", "--preset", "zoo", "--threads", "1")
+        return {"s": s["process_s"], "train_s": s["wall_s"], "return": s["eval_return_mean"]}
+
+    def theirs():
+        _, text = run([args.python, os.path.join(HERE, "peers", "sb3_ppo_cartpole.py"), "--seed", "0"])
+        s = json.loads(text.strip().splitlines()[-1])
+        return {"s": s["total_s"], "train_s": s["wall_s"], "return": s["eval_mean"]}
+
+    variants = {"rein 1 thread": ours}
+    if args.python:
+        variants["Stable-Baselines3"] = theirs
+    return alternate(min(args.runs, 3) if args.python else args.runs, variants)
+
+
+def cartpole_default(args):
+    """Process start to finish, default preset, two threads, ten seeds."""
+    def ours():
+        s = rein(args, "--env", "CartPole-v1", "--threads", "2", "--seed", str(ours.seed))
+        ours.seed += 1
+        return {"s": s["process_s"], "train_s": s["wall_s"], "return": s["eval_return_mean"]}
+    ours.seed = 0
+    return alternate(10, {"rein 2 threads": ours})
+
+
+def environments(args):
+    """Environment steps a second, random actions, one thread."""
+    _, text = run([os.path.join(os.path.dirname(args.rein), "bench", "bench_env")])
+    records = {"rein": [{"text": text}]}
+    if args.python:
+        _, text = run([args.python, os.path.join(HERE, "peers", "gym_env_sps.py")])
+        records["Gymnasium"] = [{"text": text}]
+    return records
+
+
+def footprint(args):
+    """Peak memory of CartPole training and the time `rein version` takes."""
+    starts = [run([args.rein, "version"])[0] for _ in range(20)]
+    with tempfile.TemporaryDirectory() as out:
+        child = subprocess.Popen([args.rein, "train", "ppo", "--env", "CartPole-v1", "--quiet", "--out", out + "/r"],
+                                 stdout=subprocess.DEVNULL)
+        _, _, usage = os.wait4(child.pid, 0)
+    return {"rein": [{"peak_mb": usage.ru_maxrss / 1024, "version_ms": 1e3 * statistics.median(starts)}]}
+
+
+BENCHMARKS = {"pendulum": pendulum, "cartpole-zoo": cartpole_zoo, "cartpole-default": cartpole_default,
+              "environments": environments, "footprint": footprint}
+
+
+def machine():
+    model = "unknown"
+    if os.path.exists("/proc/cpuinfo"):
+        for line in open("/proc/cpuinfo", encoding="utf-8"):
+            if line.startswith("model name"):
+                model = line.split(":", 1)[1].strip()
+                break
+    return {"cpu": model, "cores": os.cpu_count(), "system": platform.platform(), "load": os.getloadavg()}
+
+
+def report(results):
+    for name, records in results.items():
+        print(f"\n{name}: {BENCHMARKS[name].__doc__}")
+        base = None
+        for variant, rows in records.items():
+            if "text" in rows[0]:
+                print(f"{variant}:\n{rows[0]['text']}")
+                continue
+            if "peak_mb" in rows[0]:
+                print(f"{variant}: {rows[0]}")
+                continue
+            train, whole = median(rows, "train_s"), median(rows, "s")
+            values = [r["return"] for r in rows]
+            base = train if base is None else base
+            print(f"{variant:22s} process {whole:7.3f} s  training {train:7.3f} s  x{train / base:6.2f}  "
+                  f"return mean {statistics.mean(values):8.1f} min {min(values):8.1f}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rein", default=os.path.join(ROOT, "build", "rein"))
+    parser.add_argument("--rltools", default=os.environ.get("REIN_PEER_RLTOOLS"))
+    parser.add_argument("--rltools-mkl", default=os.environ.get("REIN_PEER_RLTOOLS_MKL"))
+    parser.add_argument("--python", default=os.environ.get("REIN_PEER_PYTHON"))
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--no-bf16", dest="bf16", action="store_false")
+    parser.add_argument("--only", default=",".join(BENCHMARKS))
+    parser.add_argument("--out")
+    args = parser.parse_args()
+    args.rein = os.path.abspath(args.rein)
+    results = {name: BENCHMARKS[name](args) for name in args.only.split(",")}
+    report(results)
+    if args.out:
+        with open(args.out, "w", encoding="utf-8") as file:
+            json.dump({"machine": machine(), "results": results}, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,235 @@
+/*
+ * optim.c - optimizers over stores, on the vector loops of kernels.h.
+ *
+ * The trained parameters are kept as ranges of the store; a step is one pass for the gradient's norm and one for
+ * the update. Formulas are PyTorch's (tests/golden/optim_torch.json):
+ *     Adam     p -= lr m^ / (sqrt(v^) + eps), m^ = m / (1 - beta1^t), v^ = v / (1 - beta2^t)
+ *     AdamW    p -= lr decay p first
+ *     SGD      g += decay p; buffer = momentum buffer + g; p -= lr (nesterov ? g + momentum buffer : buffer)
+ *     RMSprop  v = alpha v + (1 - alpha) g^2; p -= lr g / (sqrt(v) + eps)
+ *     clip     g *= max_norm / (|g| + 1e-6) where that is below 1
+ */
+#include <rein/optim.h>
+#include <math.h>
+#include <string.h>
+#include "base/base.h"
+#include "tensor/graph.h"
+#include "tensor/kernels.h"
+
+typedef struct range {
+    int64_t offset, count; /* elements of the store */
+} range;
+
+typedef struct optim_state {
+    uint64_t kind;
+    uint64_t steps;
+    uint64_t elements;     /* floats that follow: `slots` arrays of the store's size */
+    double power1, power2; /* beta1^steps, beta2^steps */
+} optim_state;
+
+struct rein_optim {
+    rein_optim_config config;
+    rein_layout *layout;
+    const reini_vector_ops *ops;
+    optim_state state;
+    float *moments; /* (slots x size): Adam m then v; SGD its buffer; RMSprop v */
+    int64_t size;
+    int n_ranges;
+    range ranges[]; /* trained parameters, neighbours joined */
+};
+
+rein_optim_config rein_optim_config_default(void) {
+    return (rein_optim_config){
+        .kind = REIN_OPTIM_ADAM, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .alpha = 0.99};
+}
+
+static rein_status check_config(const rein_optim_config *config) {
+    static const struct {
+        const char *name;
+        size_t offset;
+        double low, high;
+    } limits[] = {
+        {"beta1", offsetof(rein_optim_config, beta1), 0, 1 - 1e-9},
+        {"beta2", offsetof(rein_optim_config, beta2), 0, 1 - 1e-9},
+        {"eps", offsetof(rein_optim_config, eps), 0, 1},
+        {"weight_decay", offsetof(rein_optim_config, weight_decay), 0, 1e6},
+        {"momentum", offsetof(rein_optim_config, momentum), 0, 1},
+        {"alpha", offsetof(rein_optim_config, alpha), 0, 1},
+        {"max_grad_norm", offsetof(rein_optim_config, max_grad_norm), 0, INFINITY},
+    };
+    if (config->kind < REIN_OPTIM_ADAM || config->kind > REIN_OPTIM_RMSPROP)
+        return reini_fail(REIN_USAGE, "optimizer kind %d is not one of rein_optim_kind", config->kind);
+    for (size_t i = 0; i < sizeof(limits) / sizeof(*limits); i++) {
+        double value;
+        memcpy(&value, (const char *)config + limits[i].offset, sizeof(value));
+        if (!(value >= limits[i].low && value <= limits[i].high))
+            return reini_fail(REIN_USAGE, "optimizer %s must be in [%g, %g], not %g", limits[i].name,
+                              limits[i].low, limits[i].high, value);
+    }
+    return REIN_OK;
+}
+
+/* Every name of the list must be a group of the layout. */
+static rein_status check_groups(const rein_layout *layout, const char *groups) {
+    for (const char *at = groups; at && *at; at += *at == ',') {
+        int length = (int)strcspn(at, ","), found = 0;
+        for (int i = 0; i < layout->count; i++)
+            found |= layout->param[i].group_length == length &&
+                     strncmp(layout->param[i].name, at, (size_t)length) == 0;
+        if (!found)
+            return reini_fail(REIN_USAGE, "optimizer group %.*s: no parameter of the layout is in it", length,
+                              at);
+        at += length;
+    }
+    return REIN_OK;
+}
+
+static int moment_slots(int kind) {
+    return kind == REIN_OPTIM_ADAM || kind == REIN_OPTIM_ADAMW ? 2 : 1;
+}
+
+/* With eps > 0 the padding between parameters, all zeros, stays zero and may be stepped over. */
+static void find_ranges(rein_optim *optim, const char *groups) {
+    const rein_layout *layout = optim->layout;
+    bool was_trained = false;
+    for (int i = 0; i < layout->count; i++) {
+        const reini_param *param = &layout->param[i];
+        bool trained = reini_param_in_groups(param, groups);
+        range *last = &optim->ranges[optim->n_ranges - was_trained];
+        if (trained && was_trained && optim->config.eps > 0)
+            last->count = param->offset + param->count - last->offset;
+        else if (trained)
+            optim->ranges[optim->n_ranges++] = (range){param->offset, param->count};
+        was_trained = trained;
+    }
+}
+
+rein_status rein_optim_new(const rein_optim_config *config, rein_layout *layout, rein_optim **out) {
+    REINI_TRY(check_config(config));
+    REINI_TRY(check_groups(layout, config->groups));
+    size_t bytes = sizeof(rein_optim) + (size_t)layout->count * sizeof(range);
+    rein_optim *optim = reini_new(bytes);
+    if (!optim)
+        return reini_fail_memory(bytes, "an optimizer");
+    optim->config = *config;
+    optim->config.groups = NULL; /* the ranges stand for it */
+    optim->layout = reini_layout_hold(layout);
+    layout->sealed = true;
+    optim->ops = reini_vector_ops_best();
+    optim->size = layout->size;
+    optim->state = (optim_state){.kind = (uint64_t)config->kind, .power1 = 1, .power2 = 1};
+    optim->state.elements = (uint64_t)(moment_slots(config->kind) * layout->size);
+    optim->moments = REINI_NEW_ARRAY(float, optim->state.elements);
+    find_ranges(optim, config->groups);
+    if (!optim->moments) {
+        rein_optim_free(optim);
+        return reini_fail_memory(optim->state.elements * sizeof(float), "optimizer moments");
+    }
+    *out = optim;
+    return REIN_OK;
+}
+
+void rein_optim_free(rein_optim *optim) {
+    if (!optim)
+        return;
+    rein_layout_free(optim->layout);
+    reini_free(optim->moments);
+    reini_free(optim);
+}
+
+/* ---- the step ------------------------------------------------------------------------------------------ */
+
+static double gradient_norm(const rein_optim *optim, const float *grad) {
+    double sum = 0;
+    for (int i = 0; i < optim->n_ranges; i++)
+        sum += optim->ops->sum_squares(grad + optim->ranges[i].offset, optim->ranges[i].count);
+    return sqrt(sum);
+}
+
+/* Betas as the kernels have them, so that m and v are unbiased to rounding. */
+static void advance(rein_optim *optim) {
+    optim->state.steps++;
+    optim->state.power1 *= (double)(float)optim->config.beta1;
+    optim->state.power2 *= (double)(float)optim->config.beta2;
+}
+
+static void step_adam(rein_optim *optim, float *param, const float *grad, double rate, double scale) {
+    const rein_optim_config *config = &optim->config;
+    reini_adam_args args = {
+        .rate = (float)rate,
+        .beta1 = (float)config->beta1,
+        .beta2 = (float)config->beta2,
+        .eps = (float)config->eps,
+        .decay = config->kind == REIN_OPTIM_ADAMW ? (float)(rate * config->weight_decay) : 0,
+        .correct1 = (float)(1 / (1 - optim->state.power1)),
+        .correct2 = (float)(1 / (1 - optim->state.power2)),
+        .grad_scale = (float)scale,
+    };
+    for (int i = 0; i < optim->n_ranges; i++) {
+        range r = optim->ranges[i];
+        float *m = optim->moments + r.offset, *v = m + optim->size;
+        optim->ops->adam(param + r.offset, m, v, grad + r.offset, r.count, &args);
+    }
+}
+
+static void step_sgd(rein_optim *optim, float *param, const float *grad, double rate, double scale) {
+    const rein_optim_config *config = &optim->config;
+    for (int i = 0; i < optim->n_ranges; i++) {
+        range r = optim->ranges[i];
+        optim->ops->sgd(param + r.offset, optim->moments + r.offset, grad + r.offset, r.count, (float)rate,
+                        (float)config->momentum, (float)config->weight_decay, (float)scale,
+                        config->nesterov != 0);
+    }
+}
+
+static void step_rmsprop(rein_optim *optim, float *param, const float *grad, double rate, double scale) {
+    const rein_optim_config *config = &optim->config;
+    for (int i = 0; i < optim->n_ranges; i++) {
+        range r = optim->ranges[i];
+        optim->ops->rmsprop(param + r.offset, optim->moments + r.offset, grad + r.offset, r.count,
+                            (float)rate, (float)config->alpha, (float)config->eps, (float)scale);
+    }
+}
+
+rein_optim_result rein_optim_step(rein_optim *optim, rein_store *params, const rein_store *grads,
+                                  double learning_rate) {
+    float *param = rein_store_data(params);
+    const float *grad = rein_store_view(grads);
+    REINI_ASSERT(rein_store_layout(params) == optim->layout && rein_store_size(grads) == optim->size);
+    double norm = gradient_norm(optim, grad), limit = optim->config.max_grad_norm;
+    if (!isfinite(norm))
+        return (rein_optim_result){.grad_norm = norm, .skipped = 1};
+    double scale = limit > 0 ? fmin(1, limit / (norm + 1e-6)) : 1;
+    advance(optim);
+    if (optim->config.kind == REIN_OPTIM_SGD)
+        step_sgd(optim, param, grad, learning_rate, scale);
+    else if (optim->config.kind == REIN_OPTIM_RMSPROP)
+        step_rmsprop(optim, param, grad, learning_rate, scale);
+    else
+        step_adam(optim, param, grad, learning_rate, scale);
+    return (rein_optim_result){.grad_norm = norm};
+}
+
+/* ---- checkpoints --------------------------------------------------------------------------------------- */
+
+size_t rein_optim_save_size(const rein_optim *optim) {
+    return sizeof(optim_state) + optim->state.elements * sizeof(float);
+}
+
+void rein_optim_save(const rein_optim *optim, void *buffer) {
+    memcpy(buffer, &optim->state, sizeof(optim_state));
+    memcpy((char *)buffer + sizeof(optim_state), optim->moments, optim->state.elements * sizeof(float));
+}
+
+rein_status rein_optim_load(rein_optim *optim, const void *buffer, size_t size) {
+    optim_state state;
+    if (size != rein_optim_save_size(optim))
+        return reini_fail(REIN_MISMATCH, "the saved optimizer has %zu bytes, this one needs %zu", size,
+                          rein_optim_save_size(optim));
+    memcpy(&state, buffer, sizeof(state));
+    if (state.kind != optim->state.kind || state.elements != optim->state.elements)
+        return reini_fail(REIN_MISMATCH, "the saved optimizer is of another kind or size than this one");
+    optim->state = state;
+    memcpy(optim->moments, (const char *)buffer + sizeof(optim_state), state.elements * sizeof(float));
+    return REIN_OK;
+}
