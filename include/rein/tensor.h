@@ -227,8 +227,9 @@ REIN_API size_t rein_program_print(const rein_program *program, char *out, size_
 REIN_API rein_pool *rein_pool_new(int threads); /* threads >= 1, the caller counts as one */
 REIN_API void rein_pool_free(rein_pool *pool);
 REIN_API int rein_pool_threads(const rein_pool *pool);
-/* Runs fn(user, worker, workers) once on every worker; returns when all are done. */
-REIN_API void rein_pool_run(rein_pool *pool, void (*fn)(void *user, int worker, int workers), void *user);
+/* Runs fn(user, task, worker) once for every task in [0, tasks), on any of the workers [0, threads); returns when all
+ * are done. Calls of one worker never overlap. Not for two threads at once on one pool. NULL runs on the caller. */
+REIN_API void rein_pool_run(rein_pool *pool, int tasks, void (*fn)(void *user, int task, int worker), void *user);
 
 /* pool NULL = the calling thread. The program and the pool must outlive the exec. */
 REIN_API rein_status rein_exec_new(const rein_program *program, rein_pool *pool, rein_exec **out);

@@ -1,8 +1,10 @@
 /*
- * pool.c - worker threads that hand over work in well under a microsecond.
+ * pool.c - worker threads that share out small tasks in well under a microsecond.
  *
- * Work is announced by a generation number. Workers spin on it for a while, because the next call usually comes
- * within microseconds, and then sleep on a condition variable. The caller is worker 0.
+ * A call opens a gate: one word that holds a generation, whether it is open, and how many workers are inside. Workers
+ * spin on it for a while, because the next call usually comes within microseconds, and then sleep. Whoever is inside
+ * claims tasks, its own share first and then anybody's, so a call never waits for a worker that the system has not
+ * scheduled: the caller does the work itself, closes the gate, and waits only for those who came in.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -10,17 +12,24 @@
 #include <rein/tensor.h>
 #include "base/base.h"
 
-/* spins before a worker sleeps (some tens of microseconds) and before a waiting caller yields its core */
-enum { SPINS_BEFORE_SLEEP = 20000, SPINS_BEFORE_YIELD = 4000 };
+/* spins before a worker sleeps (about 0.2 ms) and before a waiting caller yields its core */
+enum { SPINS_BEFORE_SLEEP = 4000, SPINS_BEFORE_YIELD = 400 };
+/* tasks are claimed in at most this many groups, one bit each */
+enum { GROUPS = 64 };
+
+#define INSIDE UINT64_C(0xFFFF)
+#define OPEN UINT64_C(0x10000)
+#define GENERATION UINT64_C(0x20000)
 
 struct rein_pool {
     int threads;
     pthread_t *thread; /* threads - 1 */
-    _Alignas(64) atomic_uint generation;
-    _Alignas(64) atomic_int running; /* workers not yet done with the current generation */
+    _Alignas(64) _Atomic uint64_t gate;
+    _Alignas(64) _Atomic uint64_t claimed; /* a bit for each group */
     _Alignas(64) atomic_int sleeping;
-    void (*fn)(void *user, int worker, int workers);
+    void (*fn)(void *user, int task, int worker);
     void *user;
+    int tasks, groups;
     bool quit;
     pthread_mutex_t mutex;
     pthread_cond_t wake;
@@ -39,21 +48,54 @@ static void pause_core(void) {
 #endif
 }
 
-static unsigned wait_for_work(rein_pool *pool, unsigned seen) {
+/* ---- tasks ---------------------------------------------------------------------------------------------- */
+
+static void run_group(rein_pool *pool, int group, int worker) {
+    uint64_t bit = UINT64_C(1) << group;
+    if (atomic_load_explicit(&pool->claimed, memory_order_relaxed) & bit)
+        return;
+    if (atomic_fetch_or_explicit(&pool->claimed, bit, memory_order_relaxed) & bit)
+        return;
+    int begin = (int)((int64_t)pool->tasks * group / pool->groups);
+    int end = (int)((int64_t)pool->tasks * (group + 1) / pool->groups);
+    for (int task = begin; task < end; task++)
+        pool->fn(pool->user, task, worker);
+}
+
+/* From the worker's own share on, round to its start: the same worker gets the same tasks when all are in time. */
+static void run_tasks(rein_pool *pool, int worker) {
+    int first = pool->groups * worker / pool->threads;
+    for (int i = 0; i < pool->groups; i++)
+        run_group(pool, (first + i) % pool->groups, worker);
+}
+
+/* ---- workers -------------------------------------------------------------------------------------------- */
+
+static uint64_t wait_for_gate(rein_pool *pool, uint64_t seen) {
+    uint64_t gate;
     for (int i = 0; i < SPINS_BEFORE_SLEEP; i++) {
-        unsigned now = atomic_load_explicit(&pool->generation, memory_order_acquire);
-        if (now != seen)
-            return now;
+        gate = atomic_load_explicit(&pool->gate, memory_order_acquire);
+        if (gate / GENERATION != seen)
+            return gate;
         pause_core();
     }
     pthread_mutex_lock(&pool->mutex);
     atomic_fetch_add(&pool->sleeping, 1);
-    unsigned now;
-    while ((now = atomic_load(&pool->generation)) == seen)
+    while ((gate = atomic_load(&pool->gate)) / GENERATION == seen)
         pthread_cond_wait(&pool->wake, &pool->mutex);
     atomic_fetch_sub(&pool->sleeping, 1);
     pthread_mutex_unlock(&pool->mutex);
-    return now;
+    return gate;
+}
+
+/* Steps inside while the gate of this generation is open. */
+static bool enter(rein_pool *pool, uint64_t gate) {
+    uint64_t generation = gate / GENERATION;
+    while ((gate & OPEN) && gate / GENERATION == generation)
+        if (atomic_compare_exchange_weak_explicit(&pool->gate, &gate, gate + 1, memory_order_acquire,
+                                                  memory_order_relaxed))
+            return true;
+    return false;
 }
 
 static void *work(void *argument) {
@@ -61,17 +103,25 @@ static void *work(void *argument) {
     rein_pool *pool = s->pool;
     int worker = s->worker;
     reini_free(s);
-    for (unsigned seen = 0;;) {
-        seen = wait_for_work(pool, seen);
-        if (pool->quit)
+    for (uint64_t seen = 0;;) {
+        uint64_t gate = wait_for_gate(pool, seen);
+        seen = gate / GENERATION;
+        if (!enter(pool, gate))
+            continue;
+        bool quit = pool->quit;
+        if (!quit)
+            run_tasks(pool, worker);
+        atomic_fetch_sub_explicit(&pool->gate, 1, memory_order_release);
+        if (quit)
             return NULL;
-        pool->fn(pool->user, worker, pool->threads);
-        atomic_fetch_sub_explicit(&pool->running, 1, memory_order_release);
     }
 }
 
-static void announce(rein_pool *pool) {
-    atomic_fetch_add(&pool->generation, 1);
+/* ---- callers -------------------------------------------------------------------------------------------- */
+
+static void open_gate(rein_pool *pool) {
+    uint64_t generation = atomic_load_explicit(&pool->gate, memory_order_relaxed) / GENERATION + 1;
+    atomic_store(&pool->gate, generation * GENERATION | OPEN);
     if (atomic_load(&pool->sleeping) > 0) {
         pthread_mutex_lock(&pool->mutex);
         pthread_cond_broadcast(&pool->wake);
@@ -79,21 +129,30 @@ static void announce(rein_pool *pool) {
     }
 }
 
-void rein_pool_run(rein_pool *pool, void (*fn)(void *user, int worker, int workers), void *user) {
-    if (pool == NULL || pool->threads == 1) {
-        fn(user, 0, 1);
+static void close_gate(rein_pool *pool) {
+    uint64_t gate = atomic_fetch_and_explicit(&pool->gate, ~OPEN, memory_order_acquire);
+    for (int i = 0; gate & INSIDE; i++) {
+        pause_core();
+        if (i > SPINS_BEFORE_YIELD)
+            sched_yield();
+        gate = atomic_load_explicit(&pool->gate, memory_order_acquire);
+    }
+}
+
+void rein_pool_run(rein_pool *pool, int tasks, void (*fn)(void *user, int task, int worker), void *user) {
+    if (pool == NULL || pool->threads == 1 || tasks <= 1) {
+        for (int task = 0; task < tasks; task++)
+            fn(user, task, 0);
         return;
     }
     pool->fn = fn;
     pool->user = user;
-    atomic_store_explicit(&pool->running, pool->threads - 1, memory_order_relaxed);
-    announce(pool);
-    fn(user, 0, pool->threads);
-    for (int i = 0; atomic_load_explicit(&pool->running, memory_order_acquire) > 0; i++) {
-        pause_core();
-        if (i > SPINS_BEFORE_YIELD)
-            sched_yield();
-    }
+    pool->tasks = tasks;
+    pool->groups = tasks < GROUPS ? tasks : GROUPS;
+    atomic_store_explicit(&pool->claimed, 0, memory_order_relaxed);
+    open_gate(pool);
+    run_tasks(pool, 0);
+    close_gate(pool);
 }
 
 static bool spawn(rein_pool *pool, int worker) {
@@ -120,7 +179,7 @@ rein_pool *rein_pool_new(int threads) {
         rein_pool_free(pool);
         return NULL;
     }
-    /* workers read `threads` only after the first generation, when it is final */
+    /* workers read `threads` only inside the gate, when it is final */
     for (int worker = 1; worker < threads; worker++) {
         if (!spawn(pool, worker)) {
             rein_pool_free(pool);
@@ -131,11 +190,12 @@ rein_pool *rein_pool_new(int threads) {
     return pool;
 }
 
+/* The gate stays open until every worker has gone through it. */
 void rein_pool_free(rein_pool *pool) {
     if (pool == NULL)
         return;
     pool->quit = true;
-    announce(pool);
+    open_gate(pool);
     for (int i = 0; i + 1 < pool->threads; i++)
         pthread_join(pool->thread[i], NULL);
     pthread_cond_destroy(&pool->wake);

@@ -21,9 +21,9 @@ struct reini_collector {
     uint8_t *mask_now;    /* (N x logits) */
     float *final_batch;   /* (N x final_capacity x obs_size) */
     float *final_value;   /* (N x final_capacity) */
-    int workers;
+    int ranges;           /* of environments, one for each worker */
     reini_act_program act;
-    rein_exec **act_exec; /* one for each worker */
+    rein_exec **act_exec; /* one for each range */
     rein_graph *value_graph;
     rein_program *value_program;
     rein_exec *value_exec;
@@ -92,13 +92,13 @@ static rein_status make_value_program(reini_collector *c) {
 static rein_status make_act_programs(reini_collector *c) {
     const reini_rollout *r = &c->rollout;
     int threads = rein_pool_threads(c->opts.pool);
-    c->workers = threads < r->N ? threads : (int)r->N;
+    c->ranges = threads < r->N ? threads : (int)r->N;
     REINI_TRY(reini_act_program_init(&c->act, c->policy, (int)r->N, true, r->mask != NULL, r->output != NULL));
-    c->act_exec = REINI_NEW_ARRAY(rein_exec *, (size_t)c->workers);
+    c->act_exec = REINI_NEW_ARRAY(rein_exec *, (size_t)c->ranges);
     if (c->act_exec == NULL)
         return reini_fail_memory(64, "a rollout");
-    for (int w = 0; w < c->workers; w++)
-        REINI_TRY(reini_act_exec_new(&c->act, c->policy, &c->act_exec[w]));
+    for (int i = 0; i < c->ranges; i++)
+        REINI_TRY(reini_act_exec_new(&c->act, c->policy, &c->act_exec[i]));
     return REIN_OK;
 }
 
@@ -150,8 +150,8 @@ static void free_rollout(reini_rollout *r) {
 void reini_collector_free(reini_collector *c) {
     if (c == NULL)
         return;
-    for (int w = 0; c->act_exec != NULL && w < c->workers; w++)
-        rein_exec_free(c->act_exec[w]);
+    for (int i = 0; c->act_exec != NULL && i < c->ranges; i++)
+        rein_exec_free(c->act_exec[i]);
     reini_free(c->act_exec);
     reini_act_program_release(&c->act);
     rein_exec_free(c->value_exec);
@@ -226,18 +226,16 @@ static bool any(const uint8_t *flags, int64_t n) {
     return seen != 0;
 }
 
-static void collect_range(void *user, int worker, int workers) {
+/* All T steps of one range of environments. */
+static void collect_range(void *user, int range, int worker) {
     reini_collector *c = user;
     reini_rollout *r = &c->rollout;
-    if (worker >= c->workers)
-        return;
-    int share = workers < c->workers ? workers : c->workers;
-    int64_t begin = r->N * worker / share, end = r->N * (worker + 1) / share;
-    rein_exec *exec = c->act_exec[worker];
+    int64_t begin = r->N * range / c->ranges, end = r->N * (range + 1) / c->ranges;
+    rein_exec *exec = c->act_exec[range];
     rein_exec_rows(exec, c->act.rows, end - begin);
     double act_time = 0, env_time = 0;
     for (int64_t t = 0; t < r->T; t++) {
-        bool timed = worker == 0 && t % CLOCK_EVERY == 0;
+        bool timed = range == 0 && t % CLOCK_EVERY == 0;
         double start = timed ? now() : 0;
         act(c, exec, t, begin);
         double middle = timed ? now() : 0;
@@ -250,7 +248,7 @@ static void collect_range(void *user, int worker, int workers) {
             env_time += now() - middle;
         }
     }
-    if (worker == 0) {
+    if (range == 0) {
         c->act_seconds = act_time;
         c->env_seconds = env_time;
     }
@@ -289,10 +287,7 @@ void reini_collector_run(reini_collector *c, double *env_seconds, double *act_se
         reini_collector_restart(c);
     copy_rows(r, r->obs, c->obs_now, r->mask, c->mask_now);
     memset(r->final_count, 0, (size_t)r->N * sizeof *r->final_count);
-    if (c->workers == 1)
-        collect_range(c, 0, 1);
-    else
-        rein_pool_run(c->opts.pool, collect_range, c);
+    rein_pool_run(c->opts.pool, c->ranges, collect_range, c);
     for (int64_t i = 0; i < r->T * r->N; i++)
         r->done[i] = r->terminated[i] | r->truncated[i];
     note_episodes(c);

@@ -17,7 +17,7 @@ static rein_status visit(reini_run *run, reini_archive *ar) {
     return run->setup->algo->visit(run->state, ar);
 }
 
-/* ---- saving --------------------------------------------------------------------------------------------- */
+/* ---- saving ------------------------------------------------------------------------------------------ */
 
 /* {"kind": ..., "config": the run's config.json} */
 static json_t *make_header(const reini_setup *setup) {
@@ -44,7 +44,7 @@ rein_status reini_checkpoint_save(reini_run *run) {
     return status;
 }
 
-/* ---- loading -------------------------------------------------------------------------------------------- */
+/* ---- loading ----------------------------------------------------------------------------------------- */
 
 static const char *head(const json_t *config, const char *key) {
     const char *text = json_string_value(json_object_get(config, key));
@@ -55,8 +55,9 @@ static rein_status check_same(const json_t *config, const char *key, const char 
     const char *found = head(config, key);
     if (strcmp(found, expected) == 0)
         return REIN_OK;
-    return reini_fail(REIN_MISMATCH, "%s: the checkpoint's %s is %s, expected %s; it belongs to another run, put "
-                                     "back its own or delete it to start this run again from step 0",
+    return reini_fail(REIN_MISMATCH,
+                      "%s: the checkpoint's %s is %s, expected %s; it belongs to another run, put "
+                      "back its own or delete it to start this run again from step 0",
                       path, key, found, expected);
 }
 
@@ -64,8 +65,9 @@ static rein_status check_version(const json_t *config, const char *path) {
     const char *found = head(config, "version");
     if (strcmp(found, rein_version()) == 0)
         return REIN_OK;
-    return reini_fail(REIN_MISMATCH, "%s: written by Rein %s, this is %s; continue the run with the version that "
-                                     "began it, or start a new one",
+    return reini_fail(REIN_MISMATCH,
+                      "%s: written by Rein %s, this is %s; continue the run with the version that "
+                      "began it, or start a new one",
                       path, found, rein_version());
 }
 
@@ -88,17 +90,20 @@ static rein_status check_settings(const reini_setup *setup, const json_t *config
 static void warn_of_other_bits(const json_t *config, const char *path) {
     const char *cpu = head(config, "cpu"), *build = head(config, "build");
     if (strcmp(cpu, rein_cpu_level()) != 0)
-        reini_log(REIN_LOG_WARNING, "%s: written on instruction-set level %s, this is %s: results may differ in "
-                                    "their last bits from an uninterrupted run (REIN_CPU=%s would keep the level)",
+        reini_log(REIN_LOG_WARNING,
+                  "%s: written on instruction-set level %s, this is %s: results may differ in "
+                  "their last bits from an uninterrupted run (REIN_CPU=%s would keep the level)",
                   path, cpu, rein_cpu_level(), cpu);
     else if (strcmp(build, rein_build_info()) != 0)
-        reini_log(REIN_LOG_WARNING, "%s: written by another build (%s): results may differ in their last bits from "
-                                    "an uninterrupted run",
+        reini_log(REIN_LOG_WARNING,
+                  "%s: written by another build (%s): results may differ in their last bits from "
+                  "an uninterrupted run",
                   path, build);
 }
 
 /* *then: the run's settings when the checkpoint was written */
-static rein_status check_header(const reini_run *run, const json_t *header, const char *path, rein_run_config *then) {
+static rein_status check_header(const reini_run *run, const json_t *header, const char *path,
+                                rein_run_config *then) {
     const json_t *config = json_object_get(header, "config");
     if (strcmp(head(header, "kind"), KIND) != 0)
         return reini_fail(REIN_FORMAT, "%s: not the checkpoint of a training run", path);
@@ -126,7 +131,8 @@ static rein_status load(reini_run *run, const char *path) {
     rein_run_config then = run->setup->run;
     rein_status status = reini_archive_open(path, &ar, &header);
     if (status == REIN_FORMAT)
-        return reini_fail(status, "%s; put back a copy, or delete the file to start this run again from step 0",
+        return reini_fail(status,
+                          "%s; put back a copy, or delete the file to start this run again from step 0",
                           rein_error());
     REINI_TRY(status);
     status = check_header(run, header, path, &then);

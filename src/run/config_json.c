@@ -4,15 +4,16 @@
  *     {"version": ..., "build": ..., "cpu": ..., "algo": "ppo", "env": "CartPole-v1", "preset": "tuned",
  *      "seeds": 1, "settings": {"steps": "100000", "n_envs": "8", "env.gravity": "9.8", ...}}
  *
- * Values are in the text form of field.h. A file for --config may be such a file, or a plain object of settings
- * whose values are text, numbers, booleans or lists of numbers.
+ * Values are in the text form of field.h. A file for --config may be such a file, or a plain object of
+ * settings whose values are text, numbers, booleans or lists of numbers.
  */
 #include <stdio.h>
 #include <string.h>
 #include "base/number.h"
 #include "run/settings.h"
 
-static const char *const head_keys[] = {"version", "build", "cpu", "algo", "env", "preset", "seeds", "settings"};
+static const char *const head_keys[] = {"version", "build",  "cpu",   "algo",
+                                        "env",     "preset", "seeds", "settings"};
 #define N_HEAD (int)(sizeof head_keys / sizeof *head_keys)
 
 static bool is_head(const char *key) {
@@ -36,14 +37,14 @@ static json_t *settings_to_json(const reini_setup *setup) {
 
 json_t *reini_setup_to_json(const reini_setup *setup) {
     json_t *settings = settings_to_json(setup);
-    return settings ? json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:o}", "version", rein_version(), "build",
-                                rein_build_info(), "cpu", rein_cpu_level(), "algo", setup->algo->name, "env",
-                                setup->env->id, "preset", setup->preset, "seeds", setup->seeds, "settings",
-                                settings)
+    return settings ? json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:o}", "version", rein_version(),
+                                "build", rein_build_info(), "cpu", rein_cpu_level(), "algo",
+                                setup->algo->name, "env", setup->env->id, "preset", setup->preset, "seeds",
+                                setup->seeds, "settings", settings)
                     : NULL;
 }
 
-/* ---- reading -------------------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------------------- */
 
 static bool number_text(const json_t *value, char out[REINI_REAL_TEXT]) {
     if (json_is_integer(value))
@@ -118,7 +119,8 @@ rein_status reini_config_read_head(reini_config_head *head, const json_t *config
     const json_t *seeds = json_object_get(config, "seeds");
     json_int_t n = json_integer_value(seeds);
     if (seeds && (!json_is_integer(seeds) || n < 1 || n > REINI_SEEDS_MAX))
-        return reini_fail(REIN_FORMAT, "%s: \"seeds\" is not a whole number between 1 and %d", path, REINI_SEEDS_MAX);
+        return reini_fail(REIN_FORMAT, "%s: \"seeds\" is not a whole number between 1 and %d", path,
+                          REINI_SEEDS_MAX);
     head->seeds = (int)n;
     return REIN_OK;
 }
@@ -129,8 +131,9 @@ rein_status reini_setup_from_json(reini_setup *setup, const reini_algo *algo, co
     *setup = (reini_setup){0};
     REINI_TRY(reini_config_read_head(&head, config, path));
     if (!head.algo || !head.env || !head.preset || !head.seeds || !json_object_get(config, "settings"))
-        return reini_fail(REIN_FORMAT, "%s: not the config.json of a run, which names algo, env, preset, seeds and "
-                                       "settings",
+        return reini_fail(REIN_FORMAT,
+                          "%s: not the config.json of a run, which names algo, env, preset, seeds and "
+                          "settings",
                           path);
     if (algo && strcmp(algo->name, head.algo) != 0)
         return reini_fail(REIN_MISMATCH, "%s: a run of %s, not of %s", path, head.algo, algo->name);

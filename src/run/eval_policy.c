@@ -27,7 +27,7 @@ typedef struct subject {
     rein_pool *pool;
 } subject;
 
-/* ---- what is evaluated ---------------------------------------------------------------------------------- */
+/* ---- what is evaluated ------------------------------------------------------------------------------- */
 
 /* of one seed that has not finished, or of several, whose policies lie further down */
 static rein_status fail_no_policy(const char *dir) {
@@ -38,11 +38,12 @@ static rein_status fail_no_policy(const char *dir) {
     int seeds = (int)json_integer_value(json_object_get(config, "seeds"));
     const char *seed = json_string_value(json_object_get(json_object_get(config, "settings"), "seed"));
     if (seeds > 1)
-        reini_fail(REIN_USAGE, "\"%s\" holds runs of %d seeds: evaluate one of them, for example %s/seed-%s", dir,
-                   seeds, dir, seed ? seed : "0");
+        reini_fail(REIN_USAGE, "\"%s\" holds runs of %d seeds: evaluate one of them, for example %s/seed-%s",
+                   dir, seeds, dir, seed ? seed : "0");
     else
-        reini_fail(REIN_USAGE, "\"%s\" has no policy.safetensors: its training has not finished, continue it with "
-                               "`rein train --resume %s`",
+        reini_fail(REIN_USAGE,
+                   "\"%s\" has no policy.safetensors: its training has not finished, continue it with "
+                   "`rein train --resume %s`",
                    dir, dir);
     json_decref(config);
     return REIN_USAGE;
@@ -79,12 +80,13 @@ static rein_status locate(subject *s, const char *path) {
     }
 }
 
-/* ---- dynamics ------------------------------------------------------------------------------------------- */
+/* ---- dynamics ---------------------------------------------------------------------------------------- */
 
 static rein_status set_dynamics(subject *s, const char *name, const char *text) {
     if (!name || !text || strncmp(name, "env.", 4) != 0)
-        return reini_fail(REIN_USAGE, "\"%.60s\" is not a setting of an evaluation, expected env.NAME to change the "
-                                      "environment",
+        return reini_fail(REIN_USAGE,
+                          "\"%.60s\" is not a setting of an evaluation, expected env.NAME to change the "
+                          "environment",
                           name ? name : "");
     if (!s->env_config)
         return reini_fail(REIN_USAGE, "\"%.60s\": %s has no settings", name, s->env->id);
@@ -101,9 +103,10 @@ static rein_status use_run_dynamics(subject *s) {
     REINI_TRY(reini_json_read(path, &config));
     const char *env = json_string_value(json_object_get(config, "env"));
     rein_status status = REIN_OK;
-    json_object_foreach(json_object_get(config, "settings"), key, value)
-        if (status == REIN_OK && env && strcmp(env, s->env->id) == 0 && strncmp(key, "env.", 4) == 0)
-            status = set_dynamics(s, key, json_string_value(value));
+    json_object_foreach(json_object_get(config, "settings"), key, value) if (status == REIN_OK && env &&
+                                                                             strcmp(env, s->env->id) == 0 &&
+                                                                             strncmp(key, "env.", 4) == 0)
+        status = set_dynamics(s, key, json_string_value(value));
     json_decref(config);
     return status == REIN_OK ? REIN_OK : reini_fail_in(status, "%s: ", path);
 }
@@ -126,23 +129,25 @@ static rein_status choose_env(subject *s, const rein_eval_opts *opts) {
     return REIN_OK;
 }
 
-/* ---- the call ------------------------------------------------------------------------------------------- */
+/* ---- the call ---------------------------------------------------------------------------------------- */
 
 static rein_status check_opts(const rein_eval_opts *opts) {
     if (!opts->path)
         return reini_fail(REIN_USAGE, "no run directory or policy file was named");
     if (opts->episodes < 0 || opts->episodes > EPISODES_MAX)
-        return reini_fail(REIN_USAGE, "episodes: %d is out of range, expected 1 <= episodes <= %d", opts->episodes,
-                          EPISODES_MAX);
+        return reini_fail(REIN_USAGE, "episodes: %d is out of range, expected 1 <= episodes <= %d",
+                          opts->episodes, EPISODES_MAX);
     if (!(opts->obs_noise >= 0) || !isfinite(opts->obs_noise))
         return reini_fail(REIN_USAGE, "obs_noise: %g is out of range, expected a standard deviation >= 0",
                           opts->obs_noise);
     if (opts->threads < 0 || opts->threads > 1024)
-        return reini_fail(REIN_USAGE, "threads: %d is out of range, expected 0 <= threads <= 1024", opts->threads);
+        return reini_fail(REIN_USAGE, "threads: %d is out of range, expected 0 <= threads <= 1024",
+                          opts->threads);
     return REIN_OK;
 }
 
-static void summarise(rein_eval_result *r, const subject *s, const reini_eval_job *job, const reini_scores *scores) {
+static void summarise(rein_eval_result *r, const subject *s, const reini_eval_job *job,
+                      const reini_scores *scores) {
     int n = job->episodes, successes = 0, draws = BOOTSTRAP_VALUES / n;
     snprintf(r->algo, sizeof r->algo, "%s", rein_policy_algo(s->policy));
     snprintf(r->env, sizeof r->env, "%s", s->env->id);

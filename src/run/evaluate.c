@@ -1,15 +1,18 @@
 /*
  * evaluate.c - playing episodes with a policy, many side by side.
  *
- * Episodes go in blocks of REINI_EVAL_ROWS. A block is one vector of environments, whose environment i plays episode
- * block * REINI_EVAL_ROWS + i as the first episode after its reset. What a vector plays after that (it resets by
- * itself) is not looked at.
+ * Episodes go in blocks of REINI_EVAL_ROWS. A block is one vector of environments, whose environment i plays
+ * episode block * REINI_EVAL_ROWS + i as the first episode after its reset. What a vector plays after that
+ * (it resets by itself) is not looked at.
  */
 #include <stdio.h>
 #include <string.h>
 #include "run/clock.h"
 #include "run/evaluate.h"
 #include "run/streams.h"
+
+/* environments that are worth handing to another worker */
+enum { SHARE = 64 };
 
 /* one block: N = its episodes */
 typedef struct stage {
@@ -26,12 +29,12 @@ typedef struct stage {
     int32_t *ep_length;                      /* (N) */
     rein_rng *noise;                         /* (N)  NULL without */
     int first;                               /* episode of environment 0 */
-    int begin, end;                          /* environments that the pool steps */
+    int begin, end, shares;                  /* environments that the pool steps, cut into shares */
 } stage;
 
 static void stage_release(stage *s) {
-    void *owned[] = {s->obs,  s->seen,      s->action,    s->mask,      s->reward,
-                     s->over, s->ep_return, s->ep_length, s->terminated, s->truncated, s->noise};
+    void *owned[] = {s->obs,       s->seen,      s->action,     s->mask,      s->reward, s->over,
+                     s->ep_return, s->ep_length, s->terminated, s->truncated, s->noise};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
         reini_free(owned[i]);
     rein_vec_free(s->vec);
@@ -55,8 +58,8 @@ static bool stage_allocate(stage *s, int n) {
     s->truncated = reini_new((size_t)n);
     s->over = reini_new((size_t)n);
     s->noise = noisy ? REINI_NEW_ARRAY(rein_rng, (size_t)n) : NULL;
-    return s->obs && s->action && s->reward && s->ep_return && s->ep_length && s->terminated && s->truncated &&
-           s->over && (!noisy || (s->seen && s->noise)) && (!env->mask || s->mask);
+    return s->obs && s->action && s->reward && s->ep_return && s->ep_length && s->terminated &&
+           s->truncated && s->over && (!noisy || (s->seen && s->noise)) && (!env->mask || s->mask);
 }
 
 /* n environments for the episodes from `first` on */
@@ -84,11 +87,11 @@ static rein_status stage_init(stage *s, const reini_eval_job *job, int first, in
     return REIN_OK;
 }
 
-static void step_share(void *user, int worker, int workers) {
+static void step_share(void *user, int share, int worker) {
     stage *s = user;
     int n = s->end - s->begin;
-    int from = s->begin + (int)((int64_t)n * worker / workers);
-    int to = s->begin + (int)((int64_t)n * (worker + 1) / workers);
+    int from = s->begin + (int)((int64_t)n * share / s->shares);
+    int to = s->begin + (int)((int64_t)n * (share + 1) / s->shares);
     if (from < to)
         rein_vec_step(s->vec, from, to, &s->slab);
 }
@@ -124,14 +127,13 @@ static void act(stage *s, int begin, int end, uint64_t step, reini_scores *score
 static rein_status play_range(stage *s, int begin, int end, reini_scores *scores) {
     for (uint64_t step = 0; begin < end; step++) {
         if (s->job->stop && *s->job->stop)
-            return reini_fail(REIN_INTERRUPTED, "stopped during an evaluation of %d episodes", s->job->episodes);
+            return reini_fail(REIN_INTERRUPTED, "stopped during an evaluation of %d episodes",
+                              s->job->episodes);
         act(s, begin, end, step, scores);
         s->begin = begin;
         s->end = end;
-        if (s->job->pool)
-            rein_pool_run(s->job->pool, step_share, s);
-        else
-            step_share(s, 0, 1);
+        s->shares = (end - begin + SHARE - 1) / SHARE;
+        rein_pool_run(s->job->pool, s->shares, step_share, s);
         for (int i = begin; i < end; i++)
             if (!s->over[i] && (s->terminated[i] || s->truncated[i])) {
                 s->over[i] = 1;
@@ -160,7 +162,8 @@ static rein_status play_block(const reini_eval_job *job, int first, int n, reini
 rein_status reini_play(const reini_eval_job *job, reini_scores *scores) {
     *scores = (reini_scores){0};
     if (job->obs_noise > 0 && job->env->obs.kind != REIN_SPACE_BOX)
-        return reini_fail(REIN_USAGE, "obs_noise: noise can be added to box observations only, and %s has others",
+        return reini_fail(REIN_USAGE,
+                          "obs_noise: noise can be added to box observations only, and %s has others",
                           job->env->id);
     REINI_TRY(reini_policy_fits(job->policy, job->env));
     scores->returns = REINI_NEW_ARRAY(double, (size_t)job->episodes);
@@ -182,10 +185,11 @@ void reini_scores_release(reini_scores *scores) {
 
 rein_status reini_policy_digest(const rein_policy *policy, char out[65]) {
     rein_policy_sha256(policy, out);
-    return strspn(out, "0") < 64 ? REIN_OK : reini_fail(REIN_NOMEM, "out of memory for the digest of the policy");
+    return strspn(out, "0") < 64 ? REIN_OK
+                                 : reini_fail(REIN_NOMEM, "out of memory for the digest of the policy");
 }
 
-/* ---- fitting -------------------------------------------------------------------------------------------- */
+/* ---- fitting ----------------------------------------------------------------------------------------- */
 
 static bool same_space(const rein_space *a, const rein_space *b) {
     if (a->kind != b->kind || a->size != b->size)
@@ -197,14 +201,16 @@ static bool same_space(const rein_space *a, const rein_space *b) {
     return memcmp(a->n, b->n, (size_t)a->size * sizeof *a->n) == 0;
 }
 
-static rein_status check_space(const char *what, const rein_space *policy, const rein_space *env, const char *id) {
+static rein_status check_space(const char *what, const rein_space *policy, const rein_space *env,
+                               const char *id) {
     char has[256], needs[256];
     if (same_space(policy, env))
         return REIN_OK;
     rein_space_print(policy, has, sizeof has);
     rein_space_print(env, needs, sizeof needs);
-    return reini_fail(REIN_MISMATCH, "the policy does not fit %s: its %s space is %s, the environment's is %s", id,
-                      what, has, needs);
+    return reini_fail(REIN_MISMATCH,
+                      "the policy does not fit %s: its %s space is %s, the environment's is %s", id, what,
+                      has, needs);
 }
 
 rein_status reini_policy_fits(const rein_policy *policy, const rein_env_type *env) {

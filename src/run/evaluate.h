@@ -1,9 +1,10 @@
 /*
  * evaluate.h - playing episodes with a policy, many side by side.
  *
- * Episode k of a seed is one fixed episode: its environment draws from a stream of (seed, k), so do its noise and
- * its sampled actions. Exactly the episodes 0..n-1 are played, each once and to its end. Whatever the number
- * played side by side or of threads, the scores are the same, and short episodes are not counted more often.
+ * Episode k of a seed is one fixed episode: its environment draws from a stream of (seed, k), so do its noise
+ * and its sampled actions. Exactly the episodes 0..n-1 are played, each once and to its end. Whatever the
+ * number played side by side or of threads, the scores are the same, and short episodes are not counted more
+ * often.
  */
 #ifndef REINI_EVALUATE_H
 #define REINI_EVALUATE_H
@@ -22,12 +23,12 @@ typedef struct reini_eval_job {
     const rein_env_type *env;
     const void *env_config; /* NULL = defaults */
     rein_policy *policy;
-    rein_pool *pool;   /* NULL = the calling thread */
+    rein_pool *pool; /* NULL = the calling thread */
     int episodes;
     uint64_t seed;
-    bool sample;       /* draw actions instead of taking the most likely */
-    double obs_noise;  /* standard deviation of what is added to box observations */
-    int rows;          /* side by side, 0 = REINI_EVAL_ROWS */
+    bool sample;                       /* draw actions instead of taking the most likely */
+    double obs_noise;                  /* standard deviation of what is added to box observations */
+    int rows;                          /* side by side, 0 = REINI_EVAL_ROWS */
     const volatile sig_atomic_t *stop; /* may be NULL */
 } reini_eval_job;
 

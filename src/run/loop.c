@@ -1,9 +1,9 @@
 /*
  * loop.c - the loop of a run: gather and learn, evaluate, report, save.
  *
- * Nothing here changes what is learned: evaluations use environments and seeds of their own, and happen at marks of
- * the step counter; checkpoints and rows of metrics are taken between iterations. So a run that was stopped and
- * continued computes the same bits as one that was not.
+ * Nothing here changes what is learned: evaluations use environments and seeds of their own, and happen at
+ * marks of the step counter; checkpoints and rows of metrics are taken between iterations. So a run that was
+ * stopped and continued computes the same bits as one that was not.
  */
 #include <math.h>
 #include <string.h>
@@ -22,7 +22,7 @@ static bool is_over(const reini_run *run) {
     return run->count.reached || run->count.env_steps >= run->setup->run.steps;
 }
 
-/* ---- one iteration -------------------------------------------------------------------------------------- */
+/* ---- one iteration ----------------------------------------------------------------------------------- */
 
 static void clear_report(reini_report *report) {
     *report = (reini_report){.return_mean = NAN, .length_mean = NAN};
@@ -44,7 +44,7 @@ static void iterate(reini_run *run) {
     run->eval_return = run->eval_std = NAN;
 }
 
-/* ---- evaluation ----------------------------------------------------------------------------------------- */
+/* ---- evaluation -------------------------------------------------------------------------------------- */
 
 static rein_status evaluate(reini_run *run) {
     const reini_setup *setup = run->setup;
@@ -89,7 +89,7 @@ static rein_status evaluate_at_mark(reini_run *run, int64_t steps_before) {
     return REIN_OK;
 }
 
-/* ---- reporting ------------------------------------------------------------------------------------------ */
+/* ---- reporting --------------------------------------------------------------------------------------- */
 
 int reini_column_names(const reini_algo *algo, const char *names[REINI_N_COLUMNS + REINI_METRICS_MAX]) {
     static const char *const common[] = {
@@ -105,7 +105,8 @@ int reini_column_names(const reini_algo *algo, const char *names[REINI_N_COLUMNS
 
 static double peak_megabytes(void) {
     struct rusage usage;
-    return getrusage(RUSAGE_SELF, &usage) == 0 ? (double)usage.ru_maxrss / 1024 : NAN; /* ru_maxrss is in KiB */
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (double)usage.ru_maxrss / 1024
+                                               : NAN; /* ru_maxrss is in KiB */
 }
 
 static rein_status write_row(reini_run *run) {
@@ -141,7 +142,7 @@ static rein_status report(reini_run *run) {
     return due ? write_row(run) : REIN_OK;
 }
 
-/* ---- saving and stopping -------------------------------------------------------------------------------- */
+/* ---- saving and stopping ----------------------------------------------------------------------------- */
 
 static rein_status save(reini_run *run) {
     run->count.seconds = run->seconds_before + reini_seconds() - run->clock_start;
@@ -154,7 +155,8 @@ static rein_status save(reini_run *run) {
 static rein_status save_when_due(reini_run *run) {
     int64_t every = run->setup->run.checkpoint_every;
     int64_t saved_step = run->saved_step < 0 ? 0 : run->saved_step;
-    bool due = every > 0 ? run->count.env_steps - saved_step >= every : reini_seconds() - run->saved_at >= CHECKPOINT_SECONDS;
+    bool due = every > 0 ? run->count.env_steps - saved_step >= every
+                         : reini_seconds() - run->saved_at >= CHECKPOINT_SECONDS;
     return due || is_over(run) ? save(run) : REIN_OK;
 }
 
@@ -165,7 +167,8 @@ static rein_status stopped(reini_run *run) {
         REINI_TRY(save(run));
     REINI_TRY(reini_path_join(path, sizeof path, run->dir, "policy.safetensors"));
     REINI_TRY(rein_policy_save(run->setup->algo->policy(run->state), path));
-    return reini_fail(REIN_INTERRUPTED, "stopped at %lld of %lld steps and saved: continue with `rein train --resume %s`",
+    return reini_fail(REIN_INTERRUPTED,
+                      "stopped at %lld of %lld steps and saved: continue with `rein train --resume %s`",
                       (long long)run->count.env_steps, (long long)run->setup->run.steps, run->resume_dir);
 }
 
@@ -190,13 +193,15 @@ static rein_status diverged(const reini_run *run) {
     print_metrics(run, metrics, sizeof metrics);
     if (run->saved_step >= 0)
         snprintf(kept, sizeof kept, "the checkpoint of step %lld is kept", (long long)run->saved_step);
-    return reini_fail(REIN_DIVERGED, "training diverged at %lld of %lld steps in %s: losses or gradients were not "
-                                     "finite in too many updates in a row (%s); %s; try a lower learning_rate, a "
-                                     "lower max_grad_norm or normalised observations and rewards",
-                      (long long)run->count.env_steps, (long long)run->setup->run.steps, run->dir, metrics, kept);
+    return reini_fail(REIN_DIVERGED,
+                      "training diverged at %lld of %lld steps in %s: losses or gradients were not "
+                      "finite in too many updates in a row (%s); %s; try a lower learning_rate, a "
+                      "lower max_grad_norm or normalised observations and rewards",
+                      (long long)run->count.env_steps, (long long)run->setup->run.steps, run->dir, metrics,
+                      kept);
 }
 
-/* ---- the loop ------------------------------------------------------------------------------------------- */
+/* ---- the loop ---------------------------------------------------------------------------------------- */
 
 rein_status reini_loop(reini_run *run) {
     run->clock_start = run->saved_at = reini_seconds();

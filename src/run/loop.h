@@ -16,14 +16,15 @@ typedef struct reini_counters {
     int64_t iterations;
     int64_t env_steps;
     int64_t skipped_updates;
-    int64_t evaluations;     /* during training, so far; numbers their seeds */
-    int64_t best_step;       /* of best.safetensors, -1 = none */
+    int64_t evaluations; /* during training, so far; numbers their seeds */
+    int64_t best_step;   /* of best.safetensors, -1 = none */
     double best_return;
-    double seconds;          /* of training, all legs of the run */
-    int64_t reached;         /* 1: an evaluation reached stop_at */
+    double seconds;  /* of training, all legs of the run */
+    int64_t reached; /* 1: an evaluation reached stop_at */
 } reini_counters;
 
 /* Common columns of metrics.csv; the algorithm's follow. */
+/* clang-format off */
 #define REINI_COLUMNS(X)                           \
     X(SECONDS, "time/seconds")                     \
     X(SPS, "time/sps")                             \
@@ -37,12 +38,13 @@ typedef struct reini_counters {
     X(EVAL_STD, "eval/return_std")                 \
     X(SKIPPED, "health/skipped_updates")           \
     X(PEAK, "memory/peak_mb")
+/* clang-format on */
 
 typedef enum reini_column {
 #define X(id, name) REINI_COLUMN_##id,
     REINI_COLUMNS(X)
 #undef X
-    REINI_N_COLUMNS
+        REINI_N_COLUMNS
 } reini_column;
 
 typedef struct reini_run {
@@ -55,7 +57,7 @@ typedef struct reini_run {
     reini_metrics *metrics;
     reini_progress *progress;
     reini_counters count;
-    reini_report report; /* of the last iteration */
+    reini_report report;          /* of the last iteration */
     double eval_return, eval_std; /* of this iteration, NAN = not evaluated */
     /* the row of metrics.csv being gathered: time of the iterations since the last one */
     double seconds_env, seconds_act, seconds_update;
@@ -69,8 +71,9 @@ typedef struct reini_run {
 /* Names of the columns after "step", common and the algorithm's; returns their number. */
 int reini_column_names(const reini_algo *algo, const char *names[REINI_N_COLUMNS + REINI_METRICS_MAX]);
 
-/* Trains until the steps are made, an evaluation reaches stop_at, or the stop flag is set. Ends with a checkpoint;
- * REIN_INTERRUPTED when stopped, REIN_DIVERGED (the last checkpoint is kept) when the algorithm gave up. */
+/* Trains until the steps are made, an evaluation reaches stop_at, or the stop flag is set. Ends with a
+ * checkpoint; REIN_INTERRUPTED when stopped, REIN_DIVERGED (the last checkpoint is kept) when the algorithm
+ * gave up. */
 rein_status reini_loop(reini_run *run);
 
 #endif

@@ -1,34 +1,36 @@
 /*
- * presets.c - settings known to work, for an algorithm on an environment. "tuned" is taken when none is named.
+ * presets.c - settings known to work, for an algorithm on an environment. "tuned" is taken when none is
+ * named.
  *
- * "zoo" rows are those of RL Baselines3 Zoo (hyperparams/ppo.yml, 2026-04); where its recipe explores with gSDE, a plain
- * Gaussian stands in. "rltools" is RLtools' benchmark recipe for Pendulum; its zoo charges the unclipped action, and
- * with Gymnasium's cost of the clipped one its entropy price of 0.1 would drive the standard deviation away, so the
- * price is smaller.
+ * "zoo" rows are those of RL Baselines3 Zoo (hyperparams/ppo.yml, 2026-04); where its recipe explores with
+ * gSDE, a plain Gaussian stands in. "rltools" is RLtools' benchmark recipe for Pendulum; its zoo charges the
+ * unclipped action, and with Gymnasium's cost of the clipped one its entropy price of 0.1 would drive the
+ * standard deviation away, so the price is smaller.
  */
 #include <string.h>
 #include "base/base.h"
 #include "run/presets.h"
 
-#define ZOO_CARTPOLE                                                                                     \
-    "steps=1e5 n_envs=8 n_steps=32 batch_size=256 n_epochs=20 gamma=0.98 gae_lambda=0.8 ent_coef=0 " \
+#define ZOO_CARTPOLE                                                                                         \
+    "steps=1e5 n_envs=8 n_steps=32 batch_size=256 n_epochs=20 gamma=0.98 gae_lambda=0.8 ent_coef=0 "         \
     "learning_rate=lin_1e-3 clip_range=lin_0.2"
-#define ZOO_ACROBOT                                                                                        \
-    "steps=1e6 n_envs=16 n_steps=256 batch_size=64 n_epochs=4 gamma=0.99 gae_lambda=0.94 ent_coef=0 " \
+#define ZOO_ACROBOT                                                                                          \
+    "steps=1e6 n_envs=16 n_steps=256 batch_size=64 n_epochs=4 gamma=0.99 gae_lambda=0.94 ent_coef=0 "        \
     "norm_obs=running norm_reward=true"
-#define ZOO_MOUNTAIN_CAR                                                                                  \
-    "steps=1e6 n_envs=16 n_steps=16 batch_size=64 n_epochs=4 gamma=0.99 gae_lambda=0.98 ent_coef=0 " \
+#define ZOO_MOUNTAIN_CAR                                                                                     \
+    "steps=1e6 n_envs=16 n_steps=16 batch_size=64 n_epochs=4 gamma=0.99 gae_lambda=0.98 ent_coef=0 "         \
     "norm_obs=running norm_reward=true"
-#define ZOO_PENDULUM                                                                                       \
-    "steps=1e5 n_envs=4 n_steps=1024 batch_size=64 n_epochs=10 gamma=0.9 gae_lambda=0.95 ent_coef=0 " \
+#define ZOO_PENDULUM                                                                                         \
+    "steps=1e5 n_envs=4 n_steps=1024 batch_size=64 n_epochs=10 gamma=0.9 gae_lambda=0.95 ent_coef=0 "        \
     "learning_rate=1e-3 clip_range=0.2"
-#define ZOO_MOUNTAIN_CAR_CONTINUOUS                                                                         \
-    "steps=2e4 n_envs=1 n_steps=8 batch_size=8 n_epochs=10 gamma=0.9999 gae_lambda=0.9 ent_coef=0.00429 " \
+#define ZOO_MOUNTAIN_CAR_CONTINUOUS                                                                          \
+    "steps=2e4 n_envs=1 n_steps=8 batch_size=8 n_epochs=10 gamma=0.9999 gae_lambda=0.9 ent_coef=0.00429 "    \
     "learning_rate=7.77e-5 clip_range=0.1 max_grad_norm=5 vf_coef=0.19 log_std_init=-3.29 norm_obs=running " \
     "norm_reward=true"
 
 static const rein_preset presets[] = {
-    {"ppo", "CartPole-v1", "tuned", "solved in a fifth of a second: small networks, short rollouts of many environments",
+    {"ppo", "CartPole-v1", "tuned",
+     "solved in a fifth of a second: small networks, short rollouts of many environments",
      "steps=6e4 n_envs=32 n_steps=16 batch_size=128 n_epochs=10 hidden=32,32 gamma=0.98 gae_lambda=0.8 "
      "learning_rate=lin_5e-3 clip_range=lin_0.2 ent_coef=0"},
     {"ppo", "CartPole-v1", "zoo", "RL Baselines3 Zoo", ZOO_CARTPOLE},
@@ -41,13 +43,16 @@ static const rein_preset presets[] = {
      "learning_rate=1e-3 clip_range=0.2"},
     {"ppo", "Pendulum-v1", "zoo", "RL Baselines3 Zoo, without gSDE", ZOO_PENDULUM},
     {"ppo", "Pendulum-v1", "rltools", "RLtools' benchmark: two [32,32] networks, 10M steps",
-     "steps=1e7 n_envs=64 n_steps=128 batch_size=1024 n_epochs=1 hidden=32,32 activation=tanh init=uniform gamma=0.9 "
+     "steps=1e7 n_envs=64 n_steps=128 batch_size=1024 n_epochs=1 hidden=32,32 activation=tanh init=uniform "
+     "gamma=0.9 "
      "gae_lambda=0.95 learning_rate=1e-3 clip_range=0.2 ent_coef=0.01 vf_coef=0.5 max_grad_norm=0 "
      "log_std_init=0.6931 scale_actions=true norm_obs=warmup"},
-    {"ppo", "MountainCarContinuous-v0", "tuned", "a wide Gaussian finds the goal that gSDE finds in the zoo's recipe",
+    {"ppo", "MountainCarContinuous-v0", "tuned",
+     "a wide Gaussian finds the goal that gSDE finds in the zoo's recipe",
      "steps=2e5 n_envs=8 n_steps=512 batch_size=256 n_epochs=10 gamma=0.9999 gae_lambda=0.9 ent_coef=0.01 "
      "learning_rate=3e-4 log_std_init=0 norm_obs=running norm_reward=true"},
-    {"ppo", "MountainCarContinuous-v0", "zoo", "RL Baselines3 Zoo, without gSDE", ZOO_MOUNTAIN_CAR_CONTINUOUS},
+    {"ppo", "MountainCarContinuous-v0", "zoo", "RL Baselines3 Zoo, without gSDE",
+     ZOO_MOUNTAIN_CAR_CONTINUOUS},
 };
 #define N_PRESETS (int)(sizeof presets / sizeof *presets)
 
@@ -76,6 +81,6 @@ rein_status reini_preset_fail(const char *algo, const char *env, const char *nam
             at = at < sizeof list ? at : sizeof list - 1;
         }
     const char *near = reini_nearest(name, names, n);
-    return reini_fail(REIN_USAGE, "there is no preset \"%.60s\" for %s on %s%s%s%s; there is: %s", name, algo, env,
-                      near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "", list);
+    return reini_fail(REIN_USAGE, "there is no preset \"%.60s\" for %s on %s%s%s%s; there is: %s", name, algo,
+                      env, near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "", list);
 }

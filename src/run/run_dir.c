@@ -13,7 +13,7 @@
 #include "base/file.h"
 #include "run/run_dir.h"
 
-/* ---- what is there -------------------------------------------------------------------------------------- */
+/* ---- what is there ----------------------------------------------------------------------------------- */
 
 static bool starts_with(const char *text, const char *prefix) {
     return strncmp(text, prefix, strlen(prefix)) == 0;
@@ -30,7 +30,8 @@ static rein_status is_empty(const char *dir, bool *empty) {
         return fail_system("cannot read the directory", dir);
     *empty = true;
     for (const struct dirent *e; (e = readdir(entries));)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && strcmp(e->d_name, "config.json.tmp") != 0)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+            strcmp(e->d_name, "config.json.tmp") != 0)
             *empty = false;
     closedir(entries);
     return REIN_OK;
@@ -47,7 +48,8 @@ static rein_status has_config(const char *dir, bool *has) {
     rein_status status = reini_json_read(path, &config);
     if (status != REIN_OK)
         return status == REIN_FORMAT ? REIN_OK : status;
-    *has = json_is_string(json_object_get(config, "algo")) && json_is_string(json_object_get(config, "env")) &&
+    *has = json_is_string(json_object_get(config, "algo")) &&
+           json_is_string(json_object_get(config, "env")) &&
            json_is_object(json_object_get(config, "settings"));
     json_decref(config);
     return REIN_OK;
@@ -55,7 +57,9 @@ static rein_status has_config(const char *dir, bool *has) {
 
 rein_status reini_dir_look(const char *dir, reini_dir_kind *kind) {
     bool is_run = false, empty = false;
-    *kind = reini_dir_exists(dir) ? REINI_DIR_FOREIGN : reini_file_exists(dir) ? REINI_DIR_FILE : REINI_DIR_ABSENT;
+    *kind = reini_dir_exists(dir)    ? REINI_DIR_FOREIGN
+            : reini_file_exists(dir) ? REINI_DIR_FILE
+                                     : REINI_DIR_ABSENT;
     if (*kind != REINI_DIR_FOREIGN)
         return REIN_OK;
     REINI_TRY(has_config(dir, &is_run));
@@ -64,7 +68,7 @@ rein_status reini_dir_look(const char *dir, reini_dir_kind *kind) {
     return REIN_OK;
 }
 
-/* ---- holding -------------------------------------------------------------------------------------------- */
+/* ---- holding ----------------------------------------------------------------------------------------- */
 
 /* a lock on the directory itself leaves nothing behind and ends with the process, however that ends */
 rein_status reini_dir_hold(const char *dir, int *hold) {
@@ -76,7 +80,8 @@ rein_status reini_dir_hold(const char *dir, int *hold) {
         return REIN_OK;
     close(*hold);
     *hold = -1;
-    return reini_fail(REIN_USAGE, "another process is training in \"%s\": wait for it, or choose another --out", dir);
+    return reini_fail(REIN_USAGE,
+                      "another process is training in \"%s\": wait for it, or choose another --out", dir);
 }
 
 void reini_dir_let_go(int hold) {
@@ -84,12 +89,12 @@ void reini_dir_let_go(int hold) {
         close(hold);
 }
 
-/* ---- replacing ------------------------------------------------------------------------------------------ */
+/* ---- replacing --------------------------------------------------------------------------------------- */
 
-/* files of a run, interrupted writes of them included; config.json stays until the new one replaces it, so that
- * the directory never stops being a run */
+/* files of a run, interrupted writes of them included; config.json stays until the new one replaces it, so
+ * that the directory never stops being a run */
 static bool is_output(const char *name) {
-    static const char *const outputs[] = {"checkpoint.rein", "metrics.csv", "events.out.tfevents.",
+    static const char *const outputs[] = {"checkpoint.rein",    "metrics.csv",      "events.out.tfevents.",
                                           "policy.safetensors", "best.safetensors", "summary.json"};
     for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++)
         if (starts_with(name, outputs[i]))
@@ -134,7 +139,7 @@ static rein_status remove_seed(const char *dir) {
     return REIN_OK;
 }
 
-/* ---- claiming ------------------------------------------------------------------------------------------- */
+/* ---- claiming ---------------------------------------------------------------------------------------- */
 
 static rein_status make_new(const char *dir) {
     char parent[REINI_DIR_MAX];
@@ -183,12 +188,13 @@ static rein_status make_or_take_over(const char *dir, bool force, int *hold) {
     case REINI_DIR_FILE:
         return reini_fail(REIN_USAGE, "\"%s\" is a file: choose a directory with --out", dir);
     case REINI_DIR_FOREIGN:
-        return reini_fail(REIN_USAGE, "\"%s\" holds files and is not a run: it is left alone, choose another --out",
-                          dir);
+        return reini_fail(REIN_USAGE,
+                          "\"%s\" holds files and is not a run: it is left alone, choose another --out", dir);
     case REINI_DIR_RUN:
         if (!force)
-            return reini_fail(REIN_USAGE, "\"%s\" already holds a run: continue it with --resume %s, replace it with "
-                                          "--force, or choose another --out",
+            return reini_fail(REIN_USAGE,
+                              "\"%s\" already holds a run: continue it with --resume %s, replace it with "
+                              "--force, or choose another --out",
                               dir, dir);
         REINI_TRY(reini_dir_hold(dir, hold));
         return empty_run(dir);
@@ -225,7 +231,7 @@ rein_status reini_dir_of_seed(char out[REINI_DIR_MAX], const char *dir, int64_t 
     return reini_path_join(out, REINI_DIR_MAX, dir, name);
 }
 
-/* ---- config.json ---------------------------------------------------------------------------------------- */
+/* ---- config.json ------------------------------------------------------------------------------------- */
 
 rein_status reini_dir_write_config(const char *dir, const reini_setup *setup) {
     char path[REINI_PATH_MAX];

@@ -1,8 +1,8 @@
 /*
  * run_dir.h - the directory of a run: choosing, making, replacing and holding it.
  *
- * A directory is a run when its config.json names an algorithm, an environment and settings. Anything else that
- * exists is never touched, an empty directory excepted.
+ * A directory is a run when its config.json names an algorithm, an environment and settings. Anything else
+ * that exists is never touched, an empty directory excepted.
  */
 #ifndef REINI_RUN_DIR_H
 #define REINI_RUN_DIR_H
@@ -10,12 +10,12 @@
 #include <rein/run.h>
 #include "run/settings.h"
 
-#define REINI_DIR_MAX 1024  /* as rein_summary.run_dir */
+#define REINI_DIR_MAX  1024 /* as rein_summary.run_dir */
 #define REINI_PATH_MAX 1280 /* a file in a run directory */
 
 typedef enum reini_dir_kind {
     REINI_DIR_ABSENT,
-    REINI_DIR_FILE,    /* not a directory */
+    REINI_DIR_FILE, /* not a directory */
     REINI_DIR_EMPTY,
     REINI_DIR_RUN,
     REINI_DIR_FOREIGN, /* files of others */

@@ -84,8 +84,8 @@ static rein_status train_all(const reini_task *task, rein_summary *runs) {
     }
     if (diverged == 0)
         return REIN_OK;
-    return reini_fail(REIN_DIVERGED, "%d of %d seeds diverged, the others are finished; the first: %s", diverged, n,
-                      first);
+    return reini_fail(REIN_DIVERGED, "%d of %d seeds diverged, the others are finished; the first: %s",
+                      diverged, n, first);
 }
 
 rein_status reini_train_seeds(const reini_task *task, rein_summary *summary) {

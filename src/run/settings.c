@@ -19,7 +19,7 @@ const rein_field *rein_run_fields(int *n) {
     return run_fields;
 }
 
-/* ---- the three tables of a setup ------------------------------------------------------------------------ */
+/* ---- the three tables of a setup --------------------------------------------------------------------- */
 
 typedef struct table {
     const char *prefix;
@@ -32,7 +32,8 @@ typedef struct table {
 static void tables_of(const reini_setup *setup, table out[N_TABLES]) {
     out[0] = (table){"", run_fields, N_RUN_FIELDS, (void *)&setup->run};
     out[1] = (table){"", setup->algo->fields, setup->algo->n_fields, setup->algo_config};
-    out[2] = (table){"env.", setup->env->fields, setup->env_config ? setup->env->n_fields : 0, setup->env_config};
+    out[2] =
+        (table){"env.", setup->env->fields, setup->env_config ? setup->env->n_fields : 0, setup->env_config};
 }
 
 rein_status reini_setup_init(reini_setup *setup, const reini_algo *algo, const rein_env_type *env) {
@@ -95,8 +96,8 @@ static rein_status fail_unknown(const reini_setup *setup, const char *name) {
         near = reini_nearest(name, names, n);
     }
     rein_status status =
-        near ? reini_fail(REIN_USAGE, "there is no setting \"%.60s\" for %s on %s: did you mean \"%s\"?", name,
-                          setup->algo->name, setup->env->id, near)
+        near ? reini_fail(REIN_USAGE, "there is no setting \"%.60s\" for %s on %s: did you mean \"%s\"?",
+                          name, setup->algo->name, setup->env->id, near)
              : reini_fail(REIN_USAGE,
                           "there is no setting \"%.60s\" for %s on %s: `rein describe %s` lists those of the "
                           "algorithm, `rein describe %s` those of the environment (written env.NAME)",
@@ -132,7 +133,7 @@ static rein_status set_all(reini_setup *setup, const rein_train_opts *opts) {
     return REIN_OK;
 }
 
-/* ---- a new run ------------------------------------------------------------------------------------------ */
+/* ---- a new run --------------------------------------------------------------------------------------- */
 
 /* "n_envs=8 gamma=0.98" */
 static rein_status apply_preset(reini_setup *setup, const rein_preset *preset) {
@@ -166,10 +167,12 @@ static rein_status choose_preset(reini_setup *setup, const char *name) {
     return name ? reini_preset_fail(setup->algo->name, setup->env->id, name) : REIN_OK;
 }
 
-static rein_status choose_algo(const rein_train_opts *opts, const reini_config_head *head, const reini_algo **algo) {
+static rein_status choose_algo(const rein_train_opts *opts, const reini_config_head *head,
+                               const reini_algo **algo) {
     const char *name = opts->algo ? opts->algo : head->algo;
     if (opts->algo && head->algo && strcmp(opts->algo, head->algo) != 0)
-        return reini_fail(REIN_USAGE, "%s holds settings for %s, not for %s", opts->config, head->algo, opts->algo);
+        return reini_fail(REIN_USAGE, "%s holds settings for %s, not for %s", opts->config, head->algo,
+                          opts->algo);
     if (!*algo && !name)
         return reini_fail(REIN_USAGE, "no algorithm was named: `rein list algos` shows what there is");
     if (!*algo)
@@ -186,8 +189,9 @@ static rein_status resolve(reini_setup *setup, const reini_algo *algo, const rei
     REINI_TRY(choose_algo(opts, &head, &algo));
     const char *env_name = opts->env ? opts->env : head.env;
     if (!env_name)
-        return reini_fail(REIN_USAGE, "no environment was named: choose one with --env, `rein list envs` shows "
-                                      "what there is");
+        return reini_fail(REIN_USAGE,
+                          "no environment was named: choose one with --env, `rein list envs` shows "
+                          "what there is");
     const rein_env_type *env = rein_env_find(env_name);
     if (!env)
         return REIN_USAGE;
@@ -211,7 +215,7 @@ rein_status reini_setup_resolve(reini_setup *setup, const reini_algo *algo, cons
     return status;
 }
 
-/* ---- checks --------------------------------------------------------------------------------------------- */
+/* ---- checks ------------------------------------------------------------------------------------------ */
 
 reini_context reini_setup_context(const reini_setup *setup, rein_pool *pool) {
     static const rein_dtype matmul[] = {REIN_F32, REIN_BF16}; /* in the order of the dtype field's choices */
@@ -227,7 +231,8 @@ int reini_thread_count(int64_t threads) {
     if (threads > 0)
         return (int)threads;
     cpu_set_t cores;
-    int n = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : (int)sysconf(_SC_NPROCESSORS_ONLN);
+    int n = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores)
+                                                            : (int)sysconf(_SC_NPROCESSORS_ONLN);
     return n < 1 ? 1 : n > 1024 ? 1024 : n;
 }
 
@@ -236,17 +241,18 @@ rein_status reini_setup_check(const reini_setup *setup) {
         return reini_fail(REIN_USAGE, "seeds: %d is out of range, expected 1 <= seeds <= %d", setup->seeds,
                           REINI_SEEDS_MAX);
     if (isfinite(setup->run.stop_at) && setup->run.eval_every == 0)
-        return reini_fail(REIN_USAGE, "stop_at: %g needs evaluations during training, expected eval_every > 0 "
-                                      "(for example eval_every=%lld)",
+        return reini_fail(REIN_USAGE,
+                          "stop_at: %g needs evaluations during training, expected eval_every > 0 "
+                          "(for example eval_every=%lld)",
                           setup->run.stop_at, (long long)(setup->run.steps < 20 ? 1 : setup->run.steps / 20));
     reini_context context = reini_setup_context(setup, NULL);
     return setup->algo->check ? setup->algo->check(setup->algo_config, &context) : REIN_OK;
 }
 
-/* ---- resuming ------------------------------------------------------------------------------------------- */
+/* ---- resuming ---------------------------------------------------------------------------------------- */
 
 /* settings that decide only how long a run goes on, how it is watched or how fast it is */
-static const char *const free_on_resume[] = {"steps",    "threads",       "checkpoint_every",
+static const char *const free_on_resume[] = {"steps",     "threads",       "checkpoint_every",
                                              "log_every", "eval_episodes", "stop_at"};
 #define N_FREE (int)(sizeof free_on_resume / sizeof *free_on_resume)
 
@@ -265,13 +271,15 @@ rein_status reini_setup_compare(const reini_setup *run, const reini_setup *wante
             continue;
         *changed = true;
         if (!is_free(was.name))
-            return reini_fail(REIN_USAGE, "%s: cannot change from %s to %s in a run that has started; a resumed run "
-                                          "takes larger steps, and other threads, checkpoint_every, log_every, "
-                                          "eval_episodes and stop_at; for anything else start a new run",
+            return reini_fail(REIN_USAGE,
+                              "%s: cannot change from %s to %s in a run that has started; a resumed run "
+                              "takes larger steps, and other threads, checkpoint_every, log_every, "
+                              "eval_episodes and stop_at; for anything else start a new run",
                               was.name, was.text, asked.text);
     }
     if (wanted->run.steps < run->run.steps)
-        return reini_fail(REIN_USAGE, "steps: %lld is less than the run's own %lld; a resumed run can only be extended",
+        return reini_fail(REIN_USAGE,
+                          "steps: %lld is less than the run's own %lld; a resumed run can only be extended",
                           (long long)wanted->run.steps, (long long)run->run.steps);
     return REIN_OK;
 }
@@ -281,8 +289,9 @@ static rein_status apply_seeds(reini_setup *setup, int seeds) {
     if (seeds == 0 || seeds == setup->seeds)
         return REIN_OK;
     if (setup->seeds == 1 || seeds < setup->seeds)
-        return reini_fail(REIN_USAGE, "seeds: the run has %d and %d were asked for; only a run of several seeds can "
-                                      "be given more",
+        return reini_fail(REIN_USAGE,
+                          "seeds: the run has %d and %d were asked for; only a run of several seeds can "
+                          "be given more",
                           setup->seeds, seeds);
     setup->seeds = seeds;
     return REIN_OK;
@@ -290,9 +299,11 @@ static rein_status apply_seeds(reini_setup *setup, int seeds) {
 
 rein_status reini_setup_apply_resume(reini_setup *setup, const rein_train_opts *opts) {
     if (opts->algo && strcmp(opts->algo, setup->algo->name) != 0)
-        return reini_fail(REIN_USAGE, "%s is a run of %s, not of %s", opts->resume, setup->algo->name, opts->algo);
+        return reini_fail(REIN_USAGE, "%s is a run of %s, not of %s", opts->resume, setup->algo->name,
+                          opts->algo);
     if (opts->env && strcmp(opts->env, setup->env->id) != 0)
-        return reini_fail(REIN_USAGE, "%s is a run on %s, not on %s", opts->resume, setup->env->id, opts->env);
+        return reini_fail(REIN_USAGE, "%s is a run on %s, not on %s", opts->resume, setup->env->id,
+                          opts->env);
     if (opts->preset && strcmp(opts->preset, setup->preset) != 0)
         return reini_fail(REIN_USAGE, "%s was started with preset %s and cannot change to %s", opts->resume,
                           setup->preset, opts->preset);

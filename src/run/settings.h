@@ -1,9 +1,9 @@
 /*
  * settings.h - everything a run is defined by: algorithm, environment and one value for every field.
  *
- * Values come from, in this order, later ones winning: the fields' defaults, the preset, the --config file, the
- * settings of the call. Names are those of the run's and the algorithm's fields; "env.NAME" is a field of the
- * environment; "lr" stands for "learning_rate".
+ * Values come from, in this order, later ones winning: the fields' defaults, the preset, the --config file,
+ * the settings of the call. Names are those of the run's and the algorithm's fields; "env.NAME" is a field of
+ * the environment; "lr" stands for "learning_rate".
  */
 #ifndef REINI_SETTINGS_H
 #define REINI_SETTINGS_H
@@ -23,7 +23,7 @@ typedef struct reini_setup {
 } reini_setup;
 
 #define REINI_SEEDS_MAX 10000
-#define REINI_NAME_MAX 128  /* of a field, with "env." */
+#define REINI_NAME_MAX  128 /* of a field, with "env." */
 #define REINI_VALUE_MAX 320 /* of a value in text form */
 
 typedef struct reini_value {
@@ -50,7 +50,7 @@ reini_context reini_setup_context(const reini_setup *setup, rein_pool *pool);
 /* Worker threads meant by the field: 0 = the cores this process may use. */
 int reini_thread_count(int64_t threads);
 
-/* ---- config.json ---------------------------------------------------------------------------------------- */
+/* ---- config.json ------------------------------------------------------------------------------------- */
 
 /* The whole setup with version, build and instruction-set level; NULL when out of memory. */
 json_t *reini_setup_to_json(const reini_setup *setup);
@@ -66,9 +66,10 @@ rein_status reini_setup_from_json(reini_setup *setup, const reini_algo *algo, co
 /* Settings of an object: those under "settings", or every key that is not part of a config.json's head. */
 rein_status reini_setup_apply_json(reini_setup *setup, const json_t *config, const char *path);
 
-/* ---- resuming ------------------------------------------------------------------------------------------- */
+/* ---- resuming ---------------------------------------------------------------------------------------- */
 
-/* What the call asks for on top of the run's own setup: settings, --config, seeds. setup: a copy of the run's. */
+/* What the call asks for on top of the run's own setup: settings, --config, seeds. setup: a copy of the
+ * run's. */
 rein_status reini_setup_apply_resume(reini_setup *setup, const rein_train_opts *opts);
 /* REIN_USAGE when a value differs that decides what the run computes; *changed: whether any value differs. */
 rein_status reini_setup_compare(const reini_setup *run, const reini_setup *wanted, bool *changed);

@@ -1,17 +1,39 @@
 /*
  * summary.c - a summary as JSON and back.
  */
+#include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/file.h"
 #include "run/run_dir.h"
 #include "run/summary.h"
 
-/* Numbers of a summary; REAL: NAN is written as null. */
-#define NUMBERS(INTEGER, REAL)                                                                                   \
-    INTEGER(seed) INTEGER(env_steps) REAL(wall_s) REAL(sps) REAL(eval_return_mean) REAL(eval_return_std)         \
-    REAL(eval_length_mean) INTEGER(eval_episodes) INTEGER(skipped_updates)
-#define SEEDS_NUMBERS(REAL) REAL(seeds_mean) REAL(seeds_std) REAL(seeds_iqm) REAL(seeds_low) REAL(seeds_high)
+typedef enum number_kind { INT32, INT64, REAL } number_kind;
+
+/* REAL: what is not finite is written as null and read as NAN */
+static const struct number {
+    const char *name;
+    number_kind kind;
+    size_t offset;
+} numbers[] = {
+    {"seed", INT64, offsetof(rein_summary, seed)},
+    {"env_steps", INT64, offsetof(rein_summary, env_steps)},
+    {"wall_s", REAL, offsetof(rein_summary, wall_s)},
+    {"sps", REAL, offsetof(rein_summary, sps)},
+    {"eval_return_mean", REAL, offsetof(rein_summary, eval_return_mean)},
+    {"eval_return_std", REAL, offsetof(rein_summary, eval_return_std)},
+    {"eval_length_mean", REAL, offsetof(rein_summary, eval_length_mean)},
+    {"eval_episodes", INT32, offsetof(rein_summary, eval_episodes)},
+    {"skipped_updates", INT64, offsetof(rein_summary, skipped_updates)},
+    {"seeds", INT32, offsetof(rein_summary, seeds)},
+    {"seeds_mean", REAL, offsetof(rein_summary, seeds_mean)},
+    {"seeds_std", REAL, offsetof(rein_summary, seeds_std)},
+    {"seeds_iqm", REAL, offsetof(rein_summary, seeds_iqm)},
+    {"seeds_low", REAL, offsetof(rein_summary, seeds_low)},
+    {"seeds_high", REAL, offsetof(rein_summary, seeds_high)},
+};
+#define N_NUMBERS (int)(sizeof numbers / sizeof *numbers)
 
 void reini_summary_init(rein_summary *s, const reini_setup *setup, const char *dir) {
     *s = (rein_summary){.seed = (uint64_t)setup->run.seed, .seeds = setup->seeds};
@@ -22,7 +44,7 @@ void reini_summary_init(rein_summary *s, const reini_setup *setup, const char *d
     s->seeds_mean = s->seeds_std = s->seeds_iqm = s->seeds_low = s->seeds_high = NAN;
 }
 
-/* ---- writing -------------------------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------------------------- */
 
 static bool put(json_t *object, const char *key, json_t *value) {
     return json_object_set_new(object, key, value) == 0; /* also false for a NULL value */
@@ -32,16 +54,24 @@ static json_t *real(double value) {
     return isfinite(value) ? json_real(value) : json_null();
 }
 
-static bool put_summary(json_t *o, const rein_summary *s) {
-#define PUT_INTEGER(name) ok = ok && put(o, #name, json_integer((json_int_t)s->name));
-#define PUT_REAL(name)    ok = ok && put(o, #name, real(s->name));
-    bool ok = put(o, "algo", json_string(s->algo)) && put(o, "env", json_string(s->env)) &&
-              put(o, "run_dir", json_string(s->run_dir));
-    NUMBERS(PUT_INTEGER, PUT_REAL)
-    ok = ok && put(o, "policy_sha256", json_string(s->policy_sha256)) && put(o, "seeds", json_integer(s->seeds));
-    if (s->seeds > 1) {
-        SEEDS_NUMBERS(PUT_REAL)
+static json_t *number(const rein_summary *s, const struct number *n) {
+    const char *at = (const char *)s + n->offset;
+    switch (n->kind) {
+    case INT32:
+        return json_integer(*(const int *)at);
+    case INT64:
+        return json_integer((json_int_t) * (const int64_t *)at);
+    default:
+        return real(*(const double *)at);
     }
+}
+
+static bool put_summary(json_t *o, const rein_summary *s) {
+    bool ok = put(o, "algo", json_string(s->algo)) && put(o, "env", json_string(s->env)) &&
+              put(o, "run_dir", json_string(s->run_dir)) &&
+              put(o, "policy_sha256", json_string(s->policy_sha256));
+    for (int i = 0; ok && i < N_NUMBERS; i++)
+        ok = put(o, numbers[i].name, number(s, &numbers[i]));
     return ok;
 }
 
@@ -61,7 +91,8 @@ static bool put_runs(json_t *o, const rein_summary *runs, int n) {
     return put(o, "runs", list) && ok;
 }
 
-rein_status reini_summary_write(const rein_summary *s, const reini_setup *setup, const rein_summary *runs, int n_runs) {
+rein_status reini_summary_write(const rein_summary *s, const reini_setup *setup, const rein_summary *runs,
+                                int n_runs) {
     char path[REINI_PATH_MAX];
     REINI_TRY(reini_path_join(path, sizeof path, s->run_dir, "summary.json"));
     json_t *o = json_object();
@@ -74,7 +105,7 @@ rein_status reini_summary_write(const rein_summary *s, const reini_setup *setup,
     return status;
 }
 
-/* ---- reading -------------------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------------------- */
 
 static double get_real(const json_t *o, const char *key) {
     const json_t *value = json_object_get(o, key);
@@ -88,6 +119,17 @@ static bool matches(const json_t *o, const reini_setup *setup) {
            (isfinite(setup->run.stop_at) ? stop_at == setup->run.stop_at : isnan(stop_at));
 }
 
+static void read_number(rein_summary *s, const struct number *n, const json_t *o) {
+    char *at = (char *)s + n->offset;
+    json_int_t whole = json_integer_value(json_object_get(o, n->name));
+    if (n->kind == INT32)
+        *(int *)at = (int)whole;
+    else if (n->kind == INT64)
+        *(int64_t *)at = whole;
+    else
+        *(double *)at = get_real(o, n->name);
+}
+
 bool reini_summary_read(rein_summary *s, const reini_setup *setup, const char *dir) {
     char path[REINI_PATH_MAX];
     json_t *o;
@@ -98,10 +140,9 @@ bool reini_summary_read(rein_summary *s, const reini_setup *setup, const char *d
     const char *sha = json_string_value(json_object_get(o, "policy_sha256"));
     bool ok = sha && matches(o, setup);
     if (ok) {
-#define GET_INTEGER(name) s->name = (__typeof__(s->name))json_integer_value(json_object_get(o, #name));
-#define GET_REAL(name)    s->name = get_real(o, #name);
-        NUMBERS(GET_INTEGER, GET_REAL)
         snprintf(s->policy_sha256, sizeof s->policy_sha256, "%s", sha);
+        for (int i = 0; i < N_NUMBERS; i++)
+            read_number(s, &numbers[i], o);
     }
     json_decref(o);
     return ok;

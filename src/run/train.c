@@ -17,7 +17,7 @@
 #include "run/summary.h"
 #include "run/train.h"
 
-/* ---- one run -------------------------------------------------------------------------------------------- */
+/* ---- one run ----------------------------------------------------------------------------------------- */
 
 static void close_run(reini_run *run) {
     reini_progress_free(run->progress);
@@ -63,8 +63,8 @@ static rein_status open_run(reini_run *run, const reini_task *task) {
         REINI_TRY(reini_checkpoint_load(run, &found));
     if (found) {
         run->saved_step = run->count.env_steps;
-        reini_log(REIN_LOG_INFO, "%s: continuing at %lld of %lld steps", task->dir, (long long)run->count.env_steps,
-                  (long long)task->setup->run.steps);
+        reini_log(REIN_LOG_INFO, "%s: continuing at %lld of %lld steps", task->dir,
+                  (long long)run->count.env_steps, (long long)task->setup->run.steps);
     }
     return open_outputs(run, task, found ? run->count.env_steps : -1);
 }
@@ -72,14 +72,14 @@ static rein_status open_run(reini_run *run, const reini_task *task) {
 /* plays fresh episodes: neither best.safetensors nor stop_at was decided on them */
 static rein_status final_evaluation(reini_run *run, rein_summary *s) {
     const reini_setup *setup = run->setup;
-    reini_eval_job job = {.env = setup->env,
-                          .env_config = setup->env_config,
-                          .policy = setup->algo->policy(run->state),
-                          .pool = run->pool,
-                          .episodes = (int)setup->run.eval_episodes,
-                          .seed = reini_seed_for((uint64_t)setup->run.seed, "final evaluation",
-                                                 (uint64_t)run->count.env_steps),
-                          .stop = run->stop};
+    reini_eval_job job = {
+        .env = setup->env,
+        .env_config = setup->env_config,
+        .policy = setup->algo->policy(run->state),
+        .pool = run->pool,
+        .episodes = (int)setup->run.eval_episodes,
+        .seed = reini_seed_for((uint64_t)setup->run.seed, "final evaluation", (uint64_t)run->count.env_steps),
+        .stop = run->stop};
     reini_scores scores;
     rein_status status = reini_play(&job, &scores);
     if (status == REIN_OK) {
@@ -90,8 +90,9 @@ static rein_status final_evaluation(reini_run *run, rein_summary *s) {
     }
     reini_scores_release(&scores);
     if (status == REIN_INTERRUPTED)
-        return reini_fail(status, "stopped during the final evaluation, training is complete and saved: continue "
-                                  "with `rein train --resume %s`",
+        return reini_fail(status,
+                          "stopped during the final evaluation, training is complete and saved: continue "
+                          "with `rein train --resume %s`",
                           run->resume_dir);
     return status;
 }
@@ -116,8 +117,9 @@ static rein_status finish_run(reini_run *run, rein_summary *s) {
 static rein_status explain(rein_status status, const reini_task *task) {
     if (status != REIN_IO)
         return status;
-    return reini_fail(status, "%s; what was saved before is intact: make room, then continue with `rein train "
-                              "--resume %s`",
+    return reini_fail(status,
+                      "%s; what was saved before is intact: make room, then continue with `rein train "
+                      "--resume %s`",
                       rein_error(), task->resume_dir);
 }
 
@@ -149,10 +151,10 @@ rein_status reini_train_one(const reini_task *task, rein_summary *summary) {
     return status;
 }
 
-/* ---- a call --------------------------------------------------------------------------------------------- */
+/* ---- a call ------------------------------------------------------------------------------------------ */
 
-static rein_status carry_out(const reini_setup *setup, const char *dir, bool fresh, const rein_train_opts *opts,
-                             rein_summary *summary) {
+static rein_status carry_out(const reini_setup *setup, const char *dir, bool fresh,
+                             const rein_train_opts *opts, rein_summary *summary) {
     reini_task task = {.setup = setup,
                        .dir = dir,
                        .resume_dir = dir,

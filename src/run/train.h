@@ -26,7 +26,8 @@ rein_status reini_train_one(const reini_task *task, rein_summary *summary);
 /* setup->seeds runs, one after the other, below the directory. */
 rein_status reini_train_seeds(const reini_task *task, rein_summary *summary);
 
-/* Makes the directory's config.json say what the setup says; refuses what may not change in a run that has started. */
+/* Makes the directory's config.json say what the setup says; refuses what may not change in a run that has
+ * started. */
 rein_status reini_settle_config(const reini_task *task);
 
 #endif

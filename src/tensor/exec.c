@@ -48,7 +48,8 @@ struct rein_exec {
     int n_sums;
     int64_t rows[REINI_EXTENTS];
     bool dirty; /* fixed addresses must be filled in again */
-    const segment *current;
+    const segment *current; /* what the workers are at */
+    int current_lanes;
 };
 
 static size_t real_size(const rein_exec *e) {
@@ -323,10 +324,11 @@ static int64_t tiles_of(const rein_exec *e, const segment *seg) {
     return (rows + e->program->tile - 1) / e->program->tile;
 }
 
-/* lanes in use: a function of the live rows only, so that sums do not depend on threads */
+/* Lanes in use: a function of the live rows only, so that sums do not depend on threads. Without sums any cut will
+ * do: two for each worker, so that a fast one can help a slow one. */
 static int live_lanes(const rein_exec *e, const segment *seg) {
     int64_t tiles = tiles_of(e, seg);
-    int lanes = seg->step->lanes > 0 ? seg->step->lanes : e->workers;
+    int lanes = seg->step->lanes > 0 ? seg->step->lanes : 2 * e->workers;
     return tiles < lanes ? (int)tiles : lanes;
 }
 
@@ -338,22 +340,18 @@ static void point_sums_at_lane(rein_exec *e, const segment *seg, reini_call *cal
     }
 }
 
-static void run_lane(rein_exec *e, const segment *seg, reini_call *calls, int lane, int lanes) {
+static void run_lane(void *user, int lane, int worker) {
+    rein_exec *e = user;
+    const segment *seg = e->current;
     int64_t tiles = tiles_of(e, seg), live = e->rows[seg->step->extent];
+    int lanes = e->current_lanes;
     int64_t begin = tiles * lane / lanes, end = tiles * (lane + 1) / lanes;
-    point_sums_at_lane(e, seg, calls, lane);
+    point_sums_at_lane(e, seg, e->call[worker], lane);
     for (int64_t t = begin; t < end; t++) {
         int64_t row0 = t * e->program->tile;
         int64_t rows = live - row0 < e->program->tile ? live - row0 : e->program->tile;
-        run_tile(e, seg, calls, row0, (int)rows, t > begin);
+        run_tile(e, seg, e->call[worker], row0, (int)rows, t > begin);
     }
-}
-
-static void run_lanes(void *user, int worker, int workers) {
-    rein_exec *e = user;
-    int lanes = live_lanes(e, e->current);
-    for (int lane = lanes * worker / workers; lane < lanes * (worker + 1) / workers; lane++)
-        run_lane(e, e->current, e->call[worker], lane, lanes);
 }
 
 #define DEFINE_FOLD(name, real)                                                  \
@@ -386,14 +384,11 @@ static void fold(rein_exec *e, const segment *seg, int lanes) {
 }
 
 static void run_segment(rein_exec *e, const segment *seg) {
-    int lanes = live_lanes(e, seg);
     e->current = seg;
-    if (lanes <= 1 || e->workers == 1)
-        run_lanes(e, 0, 1);
-    else
-        rein_pool_run(e->pool, run_lanes, e);
+    e->current_lanes = live_lanes(e, seg);
+    rein_pool_run(e->pool, e->current_lanes, run_lane, e);
     if (seg->sums > 0)
-        fold(e, seg, lanes);
+        fold(e, seg, e->current_lanes);
 }
 
 void rein_exec_run(rein_exec *e) {

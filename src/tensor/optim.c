@@ -1,8 +1,8 @@
 /*
  * optim.c - optimizers over stores, on the vector loops of kernels.h.
  *
- * The trained parameters are kept as ranges of the store; a step is one pass for the gradient's norm and one for
- * the update. Formulas are PyTorch's (tests/golden/optim_torch.json):
+ * The trained parameters are kept as ranges of the store; a step is one pass for the gradient's norm and one
+ * for the update. Formulas are PyTorch's (tests/golden/optim_torch.json):
  *     Adam     p -= lr m^ / (sqrt(v^) + eps), m^ = m / (1 - beta1^t), v^ = v / (1 - beta2^t)
  *     AdamW    p -= lr decay p first
  *     SGD      g += decay p; buffer = momentum buffer + g; p -= lr (nesterov ? g + momentum buffer : buffer)

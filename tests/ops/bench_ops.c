@@ -1,9 +1,9 @@
 /*
  * bench_ops.c - speed of the kernels that training spends its time in, at every level of this machine.
  *
- * Prints GFLOP/s of dense layers and their gradients (with libxsmm beside them when built with REIN_HAVE_XSMM),
- * ns per 16 elements of elementwise ops, ns per parameter of Adam and ns per random number. Each figure is the
- * best of many short repetitions, so that a busy machine disturbs it little.
+ * Prints GFLOP/s of dense layers and their gradients (with libxsmm beside them when built with
+ * REIN_HAVE_XSMM), ns per 16 elements of elementwise ops, ns per parameter of Adam and ns per random number.
+ * Each figure is the best of many short repetitions, so that a busy machine disturbs it little.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
- * test_activations.c - activations, their slopes, log-softmax and categorical sums of every kernel table against
- * PyTorch's values in double (tests/golden/act_torch.json).
+ * test_activations.c - activations, their slopes, log-softmax and categorical sums of every kernel table
+ * against PyTorch's values in double (tests/golden/act_torch.json).
  */
 #include <math.h>
 #include <setjmp.h>

@@ -234,7 +234,7 @@ static void test_copies(void **state) {
     }
 }
 
-/* Ops on any dtype: k[1] = its size, so the double reference is not asked. */
+/* Ops on any dtype, k[1] = its size: the reference in double has no say. */
 static void test_sized_copies(void **state) {
     static const rein_dtype dtypes[] = {REIN_F32, REIN_I32, REIN_U8};
     for (int w = 0; w < COUNT(widths); w++) {

@@ -1,4 +1,4 @@
-/* test_optim.c - optimizers against PyTorch's (tests/golden/optim_torch.json), groups, clipping, checkpoints. */
+/* test_optim.c - optimizers against PyTorch's (tests/golden/optim_torch.json); groups, clip, checkpoints. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

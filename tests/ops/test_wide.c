@@ -1,6 +1,6 @@
 /*
- * test_wide.c - errors of the elementary functions (wide_math.h) against libm in double, over a walk through all
- * floats, and of the optimizers' vector loops against double arithmetic, at every level of this machine.
+ * test_wide.c - errors of the elementary functions (wide_math.h) against libm in double, over a walk through
+ * all floats, and of the optimizers' vector loops against double arithmetic, at every level of this machine.
  */
 #include <math.h>
 #include <setjmp.h>

@@ -1,8 +1,8 @@
 /*
  * trial.h - one call of one kernel on made-up operands, for the kernel tests.
  *
- * A trial names an op, its shapes and where numbers come from; trial_run computes it with one kernel in float or
- * double, with guard bytes around and between the result's rows, and returns the result as doubles.
+ * A trial names an op, its shapes and where numbers come from; trial_run computes it with one kernel in float
+ * or double, with guard bytes around and between the result's rows, and returns the result as doubles.
  */
 #ifndef TRIAL_H
 #define TRIAL_H

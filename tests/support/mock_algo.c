@@ -9,7 +9,7 @@
 void (*mock_hook)(int64_t iteration);
 int64_t mock_extended;
 
-/* ---- environment ---------------------------------------------------------------------------------------- */
+/* ---- environment ------------------------------------------------------------------------------------- */
 
 #define WALK_FIELDS(F, E) F(REAL, push, "0.2", 0, 10, "width of a step")
 typedef struct walk_config {
@@ -66,14 +66,14 @@ void mock_env_register(void) {
     rein_env_register(&walk);
 }
 
-/* ---- algorithm ------------------------------------------------------------------------------------------ */
+/* ---- algorithm --------------------------------------------------------------------------------------- */
 
-#define MOCK_FIELDS(F, E)                                                             \
-    F(INT, n_envs, "3", 1, 64, "environments")                                        \
-    F(INT, n_steps, "10", 1, 1000, "steps of each environment in an iteration")       \
-    F(SCHEDULE, learning_rate, "lin_0.5", 0, 10, "width of the shakes")               \
-    F(INTS, sizes, "4,4", 1, 100, "numbers without a meaning")                        \
-    F(INT, trouble, "0", 0, 1e9, "iteration at which it diverges, 0 = never")         \
+#define MOCK_FIELDS(F, E)                                                                                    \
+    F(INT, n_envs, "3", 1, 64, "environments")                                                               \
+    F(INT, n_steps, "10", 1, 1000, "steps of each environment in an iteration")                              \
+    F(SCHEDULE, learning_rate, "lin_0.5", 0, 10, "width of the shakes")                                      \
+    F(INTS, sizes, "4,4", 1, 100, "numbers without a meaning")                                               \
+    F(INT, trouble, "0", 0, 1e9, "iteration at which it diverges, 0 = never")                                \
     E(mode, "plain", "plain|fancy", "no meaning either")
 typedef struct mock_config {
     REIN_FIELDS_STRUCT(MOCK_FIELDS)
@@ -84,7 +84,7 @@ static const rein_field mock_fields[] = {REIN_FIELDS_TABLE(MOCK_FIELDS)};
 #undef REIN_FIELD_OWNER
 
 #define WEIGHTS_MAX 64
-#define WINDOW 100
+#define WINDOW      100
 
 /* saved as it stands */
 typedef struct mock_memory {
@@ -140,8 +140,8 @@ static rein_status mock_fill(mock *m, const reini_context *context) {
                           .truncated = reini_new(n),
                           .ep_return = reini_new(n * sizeof(float)),
                           .ep_length = reini_new(n * sizeof(int32_t))};
-    if (!m->policy || !m->saved_vec || !m->slab.action || !m->slab.obs || !m->slab.reward || !m->slab.terminated ||
-        !m->slab.truncated || !m->slab.ep_return || !m->slab.ep_length)
+    if (!m->policy || !m->saved_vec || !m->slab.action || !m->slab.obs || !m->slab.reward ||
+        !m->slab.terminated || !m->slab.truncated || !m->slab.ep_return || !m->slab.ep_length)
         return reini_fail_memory(n, "the mock algorithm");
     mock_policy_weights(m->policy, &used);
     if (used > WEIGHTS_MAX)
@@ -204,7 +204,8 @@ static double window_mean(const double *x, int64_t n) {
 static void mock_iterate(void *self, reini_report *report) {
     mock *m = self;
     mock_memory *s = &m->memory;
-    double rate = rein_schedule_at(&m->config.learning_rate, fmin(1, (double)s->env_steps / (double)m->total_steps));
+    double rate =
+        rein_schedule_at(&m->config.learning_rate, fmin(1, (double)s->env_steps / (double)m->total_steps));
     for (int i = 0; i < WEIGHTS_MAX; i++)
         s->weights[i] = s->kept[i] + (float)(rate * rein_rng_normal(&s->rng));
     use_weights(m, s->weights);
@@ -251,13 +252,13 @@ static rein_policy *mock_policy(void *self) {
 
 static const char *const mock_metrics[] = {"mock/reward", "mock/weight", "mock/rate"};
 
-#define DESCRIPTOR(name_)                                                                                     \
-    {                                                                                                         \
-        .name = name_, .doc = "random search, for tests", .family = REINI_ON_POLICY, .fields = mock_fields,   \
-        .n_fields = sizeof mock_fields / sizeof *mock_fields, .config_size = sizeof(mock_config),             \
-        .metrics = mock_metrics, .n_metrics = 3, .key_metric = 0, .check = mock_check, .create = mock_create, \
-        .destroy = mock_destroy, .iterate = mock_iterate, .visit = mock_visit, .extend = mock_extend,         \
-        .policy = mock_policy                                                                                 \
+#define DESCRIPTOR(name_)                                                                                    \
+    {                                                                                                        \
+        .name = name_, .doc = "random search, for tests", .family = REINI_ON_POLICY, .fields = mock_fields,  \
+        .n_fields = sizeof mock_fields / sizeof *mock_fields, .config_size = sizeof(mock_config),            \
+        .metrics = mock_metrics, .n_metrics = 3, .key_metric = 0, .check = mock_check,                       \
+        .create = mock_create, .destroy = mock_destroy, .iterate = mock_iterate, .visit = mock_visit,        \
+        .extend = mock_extend, .policy = mock_policy                                                         \
     }
 const reini_algo mock_algo = DESCRIPTOR("mock");
 const reini_algo mock_other_algo = DESCRIPTOR("other");

@@ -1,6 +1,6 @@
 /*
- * mock_algo.h - an algorithm and an environment for tests of the trainer: small, fast, deterministic, with all the
- * kinds of state that a real one has (environments, random streams, parameters, counters).
+ * mock_algo.h - an algorithm and an environment for tests of the trainer: small, fast, deterministic, with
+ * all the kinds of state that a real one has (environments, random streams, parameters, counters).
  */
 #ifndef MOCK_ALGO_H
 #define MOCK_ALGO_H

@@ -5,7 +5,8 @@
 #include <string.h>
 #include "rl/policy.h"
 
-rein_policy *mock_policy_new(const rein_space *obs, const rein_space *act, const char *algo, const char *env) {
+rein_policy *mock_policy_new(const rein_space *obs, const rein_space *act, const char *algo,
+                             const char *env) {
     reini_net_config net = {.hidden = {0}};
     rein_policy *policy;
     if (reini_policy_new(algo, env, obs, act, &net, false, 0, &policy) != REIN_OK)

@@ -1,5 +1,6 @@
 /*
- * run_check.h - short calls of the trainer with the mock algorithm, and comparing the directories of two runs.
+ * run_check.h - short calls of the trainer with the mock algorithm, and comparing the directories of two
+ * runs.
  */
 #ifndef RUN_CHECK_H
 #define RUN_CHECK_H
@@ -15,9 +16,11 @@
 #include "support/temp_dir.h"
 
 /* a run of 20 iterations of 30 steps with 6 evaluations */
-#define RUN_SETTINGS                                                                                        \
-    {"steps", "600"}, {"eval_every", "100"}, {"eval_every_episodes", "5"}, {"eval_episodes", "10"},         \
-        {"threads", "1"}, {"checkpoint_every", "90"}, {"seed", "3"}
+#define RUN_SETTINGS                                                                                         \
+    {"steps", "600"}, {"eval_every", "100"}, {"eval_every_episodes", "5"}, {"eval_episodes", "10"},          \
+        {"threads", "1"}, {"checkpoint_every", "90"}, {                                                      \
+        "seed", "3"                                                                                          \
+    }
 static const rein_setting run_settings[] = {RUN_SETTINGS};
 #define N_RUN_SETTINGS 7
 
@@ -88,8 +91,8 @@ static inline void run_same(const char *a, const char *b, const rein_summary *sa
             at++;
         while (at > 0 && ca[at - 1] != '\n')
             at--;
-        fail_msg("metrics.csv differs between %s and %s:\n%.*s\n%.*s", a, b, (int)strcspn(ca + at, "\n"), ca + at,
-                 (int)strcspn(cb + at, "\n"), cb + at);
+        fail_msg("metrics.csv differs between %s and %s:\n%.*s\n%.*s", a, b, (int)strcspn(ca + at, "\n"),
+                 ca + at, (int)strcspn(cb + at, "\n"), cb + at);
     }
     free(ca);
     free(cb);
@@ -103,7 +106,7 @@ static inline void run_same(const char *a, const char *b, const rein_summary *sa
     assert_int_equal(sa->eval_episodes, sb->eval_episodes);
 }
 
-/* ---- killing -------------------------------------------------------------------------------------------- */
+/* ---- killing ----------------------------------------------------------------------------------------- */
 
 static inline bool run_has(const char *dir, const char *name) {
     char path[2 * TEMP_PATH + 64];
@@ -126,9 +129,10 @@ static inline pid_t run_start_child(const reini_algo *algo, const rein_train_opt
     return child;
 }
 
-/* starts a run and kills it at random moments, within `most` microseconds, until it gets through; returns how often
- * it was killed */
-static inline int run_kill_until_done(const reini_algo *algo, rein_train_opts start, uint32_t most, rein_rng *rng) {
+/* starts a run and kills it at random moments, within `most` microseconds, until it gets through; returns how
+ * often it was killed */
+static inline int run_kill_until_done(const reini_algo *algo, rein_train_opts start, uint32_t most,
+                                      rein_rng *rng) {
     for (int kills = 0;; kills++) {
         rein_train_opts opts = run_has(start.out, "config.json") ? run_resume(start.out) : start;
         int how;

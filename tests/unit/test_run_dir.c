@@ -26,8 +26,8 @@ static void a_run_leaves_its_files(void **state) {
     assert_int_equal(summary.eval_episodes, 10);
     assert_int_equal(summary.seeds, 1);
     assert_true(isnan(summary.seeds_mean) && isfinite(summary.eval_return_mean) && summary.sps > 0);
-    static const char *const files[] = {"config.json", "metrics.csv", "checkpoint.rein", "policy.safetensors",
-                                        "best.safetensors", "summary.json"};
+    static const char *const files[] = {"config.json",        "metrics.csv",      "checkpoint.rein",
+                                        "policy.safetensors", "best.safetensors", "summary.json"};
     for (int i = 0; i < 6; i++)
         assert_true(run_has(dir, files[i]));
     assert_int_equal(temp_count(dir), 7); /* and one event file */
@@ -38,15 +38,25 @@ static void a_run_leaves_its_files(void **state) {
     assert_string_equal(json_string_value(json_object_get(json_object_get(o, "settings"), "seed")), "3");
     json_decref(o);
     assert_ok(reini_json_read(run_path("plain/summary.json"), &o));
-    static const char *const keys[] = {"algo", "env", "seed", "env_steps", "wall_s", "sps", "eval_return_mean",
-                                       "eval_return_std", "eval_episodes", "policy_sha256", "run_dir"};
+    static const char *const keys[] = {"algo",
+                                       "env",
+                                       "seed",
+                                       "env_steps",
+                                       "wall_s",
+                                       "sps",
+                                       "eval_return_mean",
+                                       "eval_return_std",
+                                       "eval_episodes",
+                                       "policy_sha256",
+                                       "run_dir"};
     for (int i = 0; i < 11; i++)
         assert_non_null(json_object_get(o, keys[i]));
     json_decref(o);
     char *csv = temp_read(run_path("plain/metrics.csv"), NULL);
-    assert_ptr_equal(strstr(csv, "step,time/seconds,time/sps,time/env_s,time/act_s,time/update_s,episodes,"
-                                 "rollout/return_mean,rollout/length_mean,eval/return_mean,eval/return_std,"
-                                 "health/skipped_updates,memory/peak_mb,mock/reward,mock/weight,mock/rate\n30,"),
+    assert_ptr_equal(strstr(csv,
+                            "step,time/seconds,time/sps,time/env_s,time/act_s,time/update_s,episodes,"
+                            "rollout/return_mean,rollout/length_mean,eval/return_mean,eval/return_std,"
+                            "health/skipped_updates,memory/peak_mb,mock/reward,mock/weight,mock/rate\n30,"),
                      csv);
     free(csv);
 }

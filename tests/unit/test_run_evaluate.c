@@ -1,5 +1,6 @@
 /*
- * test_run_evaluate.c - evaluations: which episodes are played, that nothing else decides the scores, rein_eval.
+ * test_run_evaluate.c - evaluations: which episodes are played, that nothing else decides the scores,
+ * rein_eval.
  */
 #include <math.h>
 #include "run/evaluate.h"
@@ -78,8 +79,12 @@ static void episodes_are_those_of_the_seed(void **state) {
 static void nothing_else_decides(void **state) {
     static const int rows[] = {1, 2, 7, 64, 127, 128, 1000};
     for (int kind = 0; kind < 3; kind++) {
-        reini_eval_job job = {.env = walk, .policy = policy, .episodes = 300, .seed = 17,
-                              .sample = kind == 1, .obs_noise = kind == 2 ? 0.3 : 0};
+        reini_eval_job job = {.env = walk,
+                              .policy = policy,
+                              .episodes = 300,
+                              .seed = 17,
+                              .sample = kind == 1,
+                              .obs_noise = kind == 2 ? 0.3 : 0};
         reini_scores all = play(&job);
         for (int i = 0; i < 7; i++) {
             job.rows = rows[i];
@@ -124,7 +129,7 @@ static void noise_and_sampling_change_scores(void **state) {
     reini_scores_release(&sampled);
 }
 
-/* ---- rein_eval ------------------------------------------------------------------------------------------ */
+/* ---- rein_eval --------------------------------------------------------------------------------------- */
 
 static const char *saved(void) {
     assert_ok(rein_policy_save(policy, run_path("alone.safetensors")));
@@ -204,15 +209,20 @@ static void wrong_evaluations_are_refused(void **state) {
     assert_fails(eval_with((rein_eval_opts){.path = "nothing"}), REIN_USAGE, "there is no run directory");
     assert_fails(eval_with((rein_eval_opts){.path = temp_dir}), REIN_USAGE, "neither a run directory nor");
     assert_fails(eval_with((rein_eval_opts){.path = path, .episodes = -1}), REIN_USAGE, "1 <= episodes");
-    assert_fails(eval_with((rein_eval_opts){.path = path, .obs_noise = -1}), REIN_USAGE, "standard deviation >= 0");
-    assert_fails(eval_with((rein_eval_opts){.path = path, .obs_noise = NAN}), REIN_USAGE, "standard deviation >= 0");
+    assert_fails(eval_with((rein_eval_opts){.path = path, .obs_noise = -1}), REIN_USAGE,
+                 "standard deviation >= 0");
+    assert_fails(eval_with((rein_eval_opts){.path = path, .obs_noise = NAN}), REIN_USAGE,
+                 "standard deviation >= 0");
     assert_fails(eval_with((rein_eval_opts){.path = path, .threads = 2000}), REIN_USAGE, "threads <= 1024");
-    assert_fails(eval_with((rein_eval_opts){.path = path, .env = "CartPole-v1"}), REIN_MISMATCH, "does not fit CartPole-v1");
+    assert_fails(eval_with((rein_eval_opts){.path = path, .env = "CartPole-v1"}), REIN_MISMATCH,
+                 "does not fit CartPole-v1");
     assert_fails(eval_with((rein_eval_opts){.path = path, .env = "CartPole-v9"}), REIN_USAGE, "CartPole-v1");
-    assert_fails(eval_with((rein_eval_opts){.path = path, .settings = &typo, .n_settings = 1}), REIN_USAGE, "push");
+    assert_fails(eval_with((rein_eval_opts){.path = path, .settings = &typo, .n_settings = 1}), REIN_USAGE,
+                 "push");
     assert_fails(eval_with((rein_eval_opts){.path = path, .settings = &wide, .n_settings = 1}), REIN_USAGE,
                  "env.push: 99 is out of range");
-    assert_fails(eval_with((rein_eval_opts){.path = path, .settings = &bare, .n_settings = 1}), REIN_USAGE, "env.NAME");
+    assert_fails(eval_with((rein_eval_opts){.path = path, .settings = &bare, .n_settings = 1}), REIN_USAGE,
+                 "env.NAME");
     assert_fails(eval_with((rein_eval_opts){.path = path, .stop = &stop}), REIN_INTERRUPTED, "stopped");
     temp_write(run_path("broken.safetensors"), "not a policy", 12);
     assert_true(eval_with((rein_eval_opts){.path = run_path("broken.safetensors")}) != REIN_OK);

@@ -22,7 +22,7 @@ static void stop_hook(int64_t iteration) {
         run_stop = 1;
 }
 
-/* ---- memory --------------------------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------------------------ */
 
 /* fails each allocation of a new run in turn; the run either says so or did not need it */
 static void every_allocation_of_a_run_may_fail(void **state) {
@@ -97,7 +97,8 @@ static void count_hook(int64_t iteration) {
 }
 
 static void iterations_do_not_allocate(void **state) {
-    rein_setting settings[] = {RUN_SETTINGS, {"eval_every", "0"}, {"checkpoint_every", "1e6"}, {"steps", "6000"}};
+    rein_setting settings[] = {
+        RUN_SETTINGS, {"eval_every", "0"}, {"checkpoint_every", "1e6"}, {"steps", "6000"}};
     rein_train_opts opts = run_opts(run_path("quiet"));
     opts.settings = settings;
     opts.n_settings = N_RUN_SETTINGS + 3;
@@ -107,9 +108,10 @@ static void iterations_do_not_allocate(void **state) {
     assert_int_equal(last_allocations, first_allocations);
 }
 
-/* ---- disk ----------------------------------------------------------------------------------------------- */
+/* ---- disk -------------------------------------------------------------------------------------------- */
 
-/* runs in a child whose files may not grow beyond `bytes`; returns the status, with the sentence in `sentence` */
+/* runs in a child whose files may not grow beyond `bytes`; returns the status, with the sentence in
+ * `sentence` */
 static rein_status train_with_little_room(const rein_train_opts *opts, rlim_t bytes, char sentence[1024]) {
     int ends[2], how;
     assert_int_equal(pipe(ends), 0);

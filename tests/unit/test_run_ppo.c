@@ -1,6 +1,6 @@
 /*
- * test_run_ppo.c - PPO through the trainer: stopped, killed, extended and on any number of threads it computes the
- * same bits, in every way it can be set up.
+ * test_run_ppo.c - PPO through the trainer: stopped, killed, extended and on any number of threads it
+ * computes the same bits, in every way it can be set up.
  */
 #include "base/base.h"
 #include "run/presets.h"
@@ -10,7 +10,9 @@
 #define PPO_SETTINGS                                                                                         \
     {"steps", "1280"}, {"n_envs", "4"}, {"n_steps", "32"}, {"batch_size", "48"}, {"n_epochs", "2"},          \
         {"hidden", "8,8"}, {"eval_every", "300"}, {"eval_every_episodes", "4"}, {"eval_episodes", "6"},      \
-        {"checkpoint_every", "256"}, {"threads", "2"}
+        {"checkpoint_every", "256"}, {                                                                       \
+        "threads", "2"                                                                                       \
+    }
 #define N_PPO_SETTINGS 11
 #define N_OWN          8
 
@@ -30,7 +32,10 @@ static const recipe recipes[] = {
     {"no critic", "Acrobot-v1", {{"critic", "false"}, {"advantage", "mc"}, {"optimizer", "sgd"}}},
     {"value clip",
      "MountainCarContinuous-v0",
-     {{"clip_range_vf", "0.2"}, {"advantage", "td"}, {"optimizer", "rmsprop"}, {"normalize_advantage", "false"}}},
+     {{"clip_range_vf", "0.2"},
+      {"advantage", "td"},
+      {"optimizer", "rmsprop"},
+      {"normalize_advantage", "false"}}},
     {"masked", "IdentityMasked-v0", {{"norm_obs", "running"}, {"activation", "relu"}}},
     {"parts", "IdentityMultiDiscrete-v0", {{"optimizer", "adamw"}, {"weight_decay", "0.01"}}},
 };
@@ -152,7 +157,8 @@ static void extended_runs_go_on(void **state) {
         opts.settings = &longer;
         opts.n_settings = 1;
         stop_after = 2;
-        assert_fails(reini_train_with(&stopping, &opts, &in_parts), REIN_INTERRUPTED, "stopped at 1536 of 1920");
+        assert_fails(reini_train_with(&stopping, &opts, &in_parts), REIN_INTERRUPTED,
+                     "stopped at 1536 of 1920");
         opts = run_resume(other);
         assert_ok(rein_train(&opts, &in_parts));
         run_same(dir, other, &at_once, &in_parts);
@@ -195,11 +201,16 @@ static void wrong_settings_are_refused(void **state) {
 
 /* each allocation of a short run in turn */
 static void every_allocation_may_fail(void **state) {
-    static const rein_setting tiny[] = {{"steps", "16"},     {"n_envs", "2"},    {"n_steps", "8"}, {"batch_size", "8"},
-                                        {"n_epochs", "1"},   {"hidden", "4"},    {"threads", "1"}, {"eval_every", "16"},
-                                        {"eval_every_episodes", "1"}, {"eval_episodes", "1"},
-                                        {"norm_obs", "running"}};
-    rein_train_opts opts = {.algo = "ppo", .env = "CartPole-v1", .preset = "none", .settings = tiny, .n_settings = 11,
+    static const rein_setting tiny[] = {
+        {"steps", "16"},        {"n_envs", "2"},        {"n_steps", "8"},
+        {"batch_size", "8"},    {"n_epochs", "1"},      {"hidden", "4"},
+        {"threads", "1"},       {"eval_every", "16"},   {"eval_every_episodes", "1"},
+        {"eval_episodes", "1"}, {"norm_obs", "running"}};
+    rein_train_opts opts = {.algo = "ppo",
+                            .env = "CartPole-v1",
+                            .preset = "none",
+                            .settings = tiny,
+                            .n_settings = 11,
                             .out = run_path("lean")};
     rein_summary summary;
     uint64_t live = reini_memory_now().live_bytes;
@@ -221,12 +232,9 @@ static void every_allocation_may_fail(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(stopped_runs_continue),
-        cmocka_unit_test(killed_runs_continue),
-        cmocka_unit_test(threads_do_not_change_results),
-        cmocka_unit_test(extended_runs_go_on),
-        cmocka_unit_test(policy_files_act_alone),
-        cmocka_unit_test(wrong_settings_are_refused),
+        cmocka_unit_test(stopped_runs_continue),         cmocka_unit_test(killed_runs_continue),
+        cmocka_unit_test(threads_do_not_change_results), cmocka_unit_test(extended_runs_go_on),
+        cmocka_unit_test(policy_files_act_alone),        cmocka_unit_test(wrong_settings_are_refused),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, make_references, temp_dir_remove);

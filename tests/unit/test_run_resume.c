@@ -1,6 +1,6 @@
 /*
- * test_run_resume.c - a run that was stopped, killed or extended computes what one that never was does; damaged and
- * foreign checkpoints are refused.
+ * test_run_resume.c - a run that was stopped, killed or extended computes what one that never was does;
+ * damaged and foreign checkpoints are refused.
  */
 #include <jansson.h>
 #include "base/archive.h"
@@ -22,7 +22,7 @@ static int make_reference(void **state) {
     return reini_train_with(&mock_algo, &opts, &reference) == REIN_OK ? 0 : -1;
 }
 
-/* ---- stopping ------------------------------------------------------------------------------------------- */
+/* ---- stopping ---------------------------------------------------------------------------------------- */
 
 static int64_t stop_at_iteration;
 static void stop_hook(int64_t iteration) {
@@ -98,7 +98,7 @@ static void finished_runs_return_their_summary(void **state) {
     assert_true(isnan(summary.seeds_mean));
 }
 
-/* ---- killing -------------------------------------------------------------------------------------------- */
+/* ---- killing ----------------------------------------------------------------------------------------- */
 
 static void slow_hook(int64_t iteration) {
     usleep(1500);
@@ -140,7 +140,7 @@ static void killed_before_the_first_checkpoint(void **state) {
     run_same(reference_dir, run_path("first"), &reference, &summary);
 }
 
-/* ---- changing a run ------------------------------------------------------------------------------------- */
+/* ---- changing a run ---------------------------------------------------------------------------------- */
 
 static rein_status resume_with(const char *dir, const char *name, const char *value) {
     rein_setting setting = {name, value};
@@ -154,7 +154,8 @@ static void only_harmless_settings_change(void **state) {
     const char *dir = run_path("change");
     rein_train_opts opts = run_opts(dir);
     assert_fails(train_until(&opts, 7), REIN_INTERRUPTED, "stopped");
-    assert_fails(resume_with(dir, "learning_rate", "0.1"), REIN_USAGE, "learning_rate: cannot change from lin_0.5");
+    assert_fails(resume_with(dir, "learning_rate", "0.1"), REIN_USAGE,
+                 "learning_rate: cannot change from lin_0.5");
     assert_fails(resume_with(dir, "seed", "4"), REIN_USAGE, "seed: cannot change");
     assert_fails(resume_with(dir, "env.push", "0.4"), REIN_USAGE, "env.push: cannot change");
     assert_fails(resume_with(dir, "eval_every", "50"), REIN_USAGE, "eval_every: cannot change");
@@ -246,7 +247,7 @@ static void stop_at_ends_a_run_early(void **state) {
     run_same(reference_dir, dir, &reference, &summary);
 }
 
-/* ---- divergence ----------------------------------------------------------------------------------------- */
+/* ---- divergence -------------------------------------------------------------------------------------- */
 
 static void divergence_keeps_the_last_checkpoint(void **state) {
     rein_setting settings[] = {RUN_SETTINGS, {"trouble", "11"}};
@@ -266,7 +267,7 @@ static void divergence_keeps_the_last_checkpoint(void **state) {
     free(csv);
 }
 
-/* ---- checkpoints ---------------------------------------------------------------------------------------- */
+/* ---- checkpoints ------------------------------------------------------------------------------------- */
 
 /* a stopped run to damage */
 static void stopped_run(const char *dir) {
@@ -334,7 +335,8 @@ static void foreign_checkpoints_are_refused(void **state) {
     free(own);
     /* a whole run directory given to another algorithm */
     opts = run_resume(dir);
-    assert_fails(reini_train_with(&mock_other_algo, &opts, &ignored), REIN_MISMATCH, "a run of mock, not of other");
+    assert_fails(reini_train_with(&mock_other_algo, &opts, &ignored), REIN_MISMATCH,
+                 "a run of mock, not of other");
 }
 
 /* a checkpoint that is whole, of another kind or with another value in its copy of config.json */

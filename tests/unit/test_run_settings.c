@@ -45,12 +45,13 @@ static rein_status resolve_file(const char *text) {
 
 static void later_wins(void **state) {
     rein_setting settings[] = {{"n-steps", "7"}, {"lr", "0.25"}, {"n_steps", "8"}, {"env.push", "0.5"}};
-    rein_train_opts opts = {.algo = "mock",
-                            .env = MOCK_ENV,
-                            .settings = settings,
-                            .n_settings = 4,
-                            .config = config_file("{\"n_steps\": 5, \"n_envs\": 6, \"sizes\": [7, 8], \"steps\": \"2k\", "
-                                                  "\"learning_rate\": 0.125, \"env.push\": 0.75, \"seeds\": 2}")};
+    rein_train_opts opts = {
+        .algo = "mock",
+        .env = MOCK_ENV,
+        .settings = settings,
+        .n_settings = 4,
+        .config = config_file("{\"n_steps\": 5, \"n_envs\": 6, \"sizes\": [7, 8], \"steps\": \"2k\", "
+                              "\"learning_rate\": 0.125, \"env.push\": 0.75, \"seeds\": 2}")};
     reini_setup setup;
     assert_ok(resolve(&setup, &opts));
     assert_string_equal(value_of(&setup, "n_steps"), "8");
@@ -66,7 +67,8 @@ static void later_wins(void **state) {
 }
 
 static void head_of_file_names_the_run(void **state) {
-    rein_train_opts opts = {.config = config_file("{\"algo\": \"mock\", \"env\": \"" MOCK_ENV "\", \"preset\": \"none\", "
+    rein_train_opts opts = {.config = config_file("{\"algo\": \"mock\", \"env\": \"" MOCK_ENV
+                                                  "\", \"preset\": \"none\", "
                                                   "\"settings\": {\"mode\": \"fancy\"}}")};
     reini_setup setup;
     assert_ok(resolve(&setup, &opts));
@@ -80,9 +82,13 @@ static void head_of_file_names_the_run(void **state) {
 }
 
 static void config_json_reads_back(void **state) {
-    rein_setting settings[] = {{"learning_rate", "cos_0.3_0.1@0.2"}, {"sizes", "none"}, {"stop_at", "-12.5"},
-                               {"eval_every", "10"},                 {"env.push", "0.3"}};
-    rein_train_opts opts = {.algo = "mock", .env = MOCK_ENV, .settings = settings, .n_settings = 5, .seeds = 3};
+    rein_setting settings[] = {{"learning_rate", "cos_0.3_0.1@0.2"},
+                               {"sizes", "none"},
+                               {"stop_at", "-12.5"},
+                               {"eval_every", "10"},
+                               {"env.push", "0.3"}};
+    rein_train_opts opts = {
+        .algo = "mock", .env = MOCK_ENV, .settings = settings, .n_settings = 5, .seeds = 3};
     reini_setup setup, back;
     reini_value a, b;
     assert_ok(resolve(&setup, &opts));

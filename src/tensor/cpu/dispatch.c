@@ -1,8 +1,8 @@
 /*
  * dispatch.c - which kernels run on this machine.
  *
- * The environment variable REIN_CPU caps the instruction-set level: "portable", "avx2" or "avx512". A level the
- * machine lacks, or an unknown value, gives the best level there is. It is read once, at the first use.
+ * The environment variable REIN_CPU caps the instruction-set level: "portable", "avx2" or "avx512". A level
+ * the machine lacks, or an unknown value, gives the best level there is. It is read once, at the first use.
  */
 #include "base/levels.h"
 #include "tensor/kernels.h"

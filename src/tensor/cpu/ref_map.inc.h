@@ -1,4 +1,4 @@
-/* ref_map.inc.h - elementwise ops; part of ref.inc.h. Not-a-number passes through every op but comparisons. */
+/* ref_map.inc.h - elementwise ops; part of ref.inc.h. Not-a-number passes through all but comparisons. */
 
 static inline REAL sigmoid(REAL x) {
     return 1 / (1 + LIBM(exp)(-x));

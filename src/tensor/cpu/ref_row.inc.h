@@ -153,7 +153,8 @@ static void ref_CONCAT(const reini_call *call) {
     const char *a = call->in[0].at, *b = call->in[1].at;
     for (int64_t r = 0; r < call->rows; r++, y += call->out.stride * size) {
         memcpy(y, a + r * call->in[0].stride * size, (size_t)(call->in[0].width * size));
-        memcpy(y + call->in[0].width * size, b + r * call->in[1].stride * size, (size_t)(call->in[1].width * size));
+        memcpy(y + call->in[0].width * size, b + r * call->in[1].stride * size,
+               (size_t)(call->in[1].width * size));
     }
 }
 

@@ -4,8 +4,8 @@
  *     c[i, j] = start[i, j] + sum_k a[i, k] b[k, j]
  *
  * Every element is one chain of multiply-adds over increasing k, so its bits do not depend on the block it is
- * computed in. A block of MR rows by NV vectors of columns stays in registers: per k it loads NV vectors of b,
- * broadcasts MR elements of a, and does MR NV multiply-adds.
+ * computed in. A block of MR rows by NV vectors of columns stays in registers: per k it loads NV vectors of
+ * b, broadcasts MR elements of a, and does MR NV multiply-adds.
  */
 
 typedef struct gemm {

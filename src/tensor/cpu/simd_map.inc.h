@@ -1,8 +1,8 @@
 /*
  * simd_map.inc.h - elementwise ops; part of simd.inc.h.
  *
- * A flat function computes n elements from operands that are contiguous (step 1) or one repeated value (step 0,
- * WF_LANES copies of it). map_run brings every shape to that form: the whole tile at once, row by row, or
+ * A flat function computes n elements from operands that are contiguous (step 1) or one repeated value (step
+ * 0, WF_LANES copies of it). map_run brings every shape to that form: the whole tile at once, row by row, or
  * through small packed blocks.
  */
 
@@ -202,8 +202,8 @@ static void map_blocks(const reini_call *call, int operands, flat_fn *flat, rein
     }
 }
 
-/* Contiguous rows beside rows that repeat (a mean, a bias): the repeated row is laid out a few times, and blocks of as
- * many rows run flat. */
+/* Contiguous rows beside rows that repeat (a mean, a bias): the repeated row is laid out a few times, and
+ * blocks of as many rows run flat. */
 static void map_repeat(const reini_call *call, int operands, flat_fn *flat, const map_form *form,
                        const float *const *start, const int64_t *step) {
     float repeated[REINI_OPERANDS][MAP_BLOCK];
@@ -255,10 +255,10 @@ static void map_run(const reini_call *call, int operands, flat_fn *flat, rein_dt
     }
 
 /* clang-format off */
-MAP(ADD, 2) MAP(SUB, 2) MAP(MUL, 2) MAP(DIV, 2) MAP(MIN, 2) MAP(MAX, 2) MAP(LESS, 2) MAP(CLAMP, 3) MAP(AFFINE, 1)
-MAP(EXP, 1) MAP(LOG, 1) MAP(TANH, 1) MAP(SIGMOID, 1) MAP(SOFTPLUS, 1) MAP(RELU, 1) MAP(SILU, 1) MAP(GELU, 1)
-MAP(SQUARE, 1) MAP(SQRT, 1) MAP(ABS, 1) MAP(EXPAND, 1) MAP(TANH_GRAD, 2) MAP(SIGMOID_GRAD, 2) MAP(RELU_GRAD, 2)
-MAP(SILU_GRAD, 2) MAP(GELU_GRAD, 2) MAP(ABS_GRAD, 2) MAP(GATE_LE, 3) MAP(GATE_GE, 3) MAP(GATE_LT, 3)
-MAP(GATE_GT, 3) MAP(GATE_IN, 4) MAP(STANDARDIZE, 3) MAP(STANDARDIZE_GRAD, 4)
+MAP(ADD, 2) MAP(SUB, 2) MAP(MUL, 2) MAP(DIV, 2) MAP(MIN, 2) MAP(MAX, 2) MAP(LESS, 2) MAP(CLAMP, 3)
+MAP(AFFINE, 1) MAP(EXP, 1) MAP(LOG, 1) MAP(TANH, 1) MAP(SIGMOID, 1) MAP(SOFTPLUS, 1) MAP(RELU, 1)
+MAP(SILU, 1) MAP(GELU, 1) MAP(SQUARE, 1) MAP(SQRT, 1) MAP(ABS, 1) MAP(EXPAND, 1) MAP(TANH_GRAD, 2)
+MAP(SIGMOID_GRAD, 2) MAP(RELU_GRAD, 2) MAP(SILU_GRAD, 2) MAP(GELU_GRAD, 2) MAP(ABS_GRAD, 2) MAP(GATE_LE, 3)
+MAP(GATE_GE, 3) MAP(GATE_LT, 3) MAP(GATE_GT, 3) MAP(GATE_IN, 4) MAP(STANDARDIZE, 3) MAP(STANDARDIZE_GRAD, 4)
 MAP_DTYPE(WHERE, 3) MAP_DTYPE(TO_REAL, 1)
     /* clang-format on */

@@ -1,9 +1,9 @@
 /*
  * simd_row.inc.h - ops along a row and sums over rows; part of simd.inc.h.
  *
- * Short rows (up to NARROW) are computed WF_LANES at a time, a lane per row and a vector per column. Longer rows
- * are computed one by one, their sums in WF_LANES strands joined by wf_sum. Either way a row's order of additions
- * depends on its width alone.
+ * Short rows (up to NARROW) are computed WF_LANES at a time, a lane per row and a vector per column. Longer
+ * rows are computed one by one, their sums in WF_LANES strands joined by wf_sum. Either way a row's order of
+ * additions depends on its width alone.
  */
 
 enum { NARROW = 16 };

@@ -15,7 +15,8 @@
  *     wf_column         lane l = p[l stride] for l < n, 0 after; wf_column_store its inverse
  *     wf_store_blocks   to[4 l + i] = lane l of the i-th vector
  *     wi_mul_even       64-bit products of the unsigned even lanes, on a little-endian machine low word first
- *     wi_odd_to_even    odd lanes moved to the even ones; wi_join(a, b): even lanes of a, those of b on odd ones
+ *     wi_odd_to_even    odd lanes moved to the even ones
+ *     wi_join(a, b)     even lanes of a, and those of b moved to the odd ones
  * Masked loads give 0 in the other lanes and touch no memory there.
  */
 #ifndef REINI_WIDE_H

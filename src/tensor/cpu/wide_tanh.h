@@ -3,8 +3,9 @@
  *
  * With a = |x| and b = 0.84375 a + 0.5 in [0.5, 8), the exponent and the first three fraction bits of b name
  * a segment; entry i of a row serves the segment whose exponent's last two bits and those three bits are i.
- * There tanh a = c0 + a (c1 + a (c2 + a (c3 + a c4))), by Remez on the relative error, the coefficients rounded
- * to float from c4 down, each followed by a new fit of the others. The first segment has c0 = 0 and c1 = 1.
+ * There tanh a = c0 + a (c1 + a (c2 + a (c3 + a c4))), by Remez on the relative error, the coefficients
+ * rounded to float from c4 down, each followed by a new fit of the others. In the first segment c0 = 0 and
+ * c1 = 1.
  */
 #ifndef REINI_WIDE_TANH_H
 #define REINI_WIDE_TANH_H
