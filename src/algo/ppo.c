@@ -36,6 +36,7 @@
 #include "rl/advantage.h"
 #include "rl/pg_loss.h"
 #include "rl/rollout.h"
+#include "rl/shuffle.h"
 
 #define PPO_OWN_FIELDS(F, E)                                                                                 \
     F(INT, n_envs, "8", 1, 65536, "N: environments stepped side by side")                                    \
@@ -128,7 +129,8 @@ typedef struct ppo {
 
     int32_t *order;             /* (T N) a permutation of the rollout's steps */
     float *log_std;             /* (act size) as it was at collection */
-    rein_rng shuffle;
+    uint32_t *words;            /* (T N, rounded up) random bits it is made from */
+    uint64_t shuffles;          /* permutations drawn so far */
     int64_t env_steps;
     int64_t skipped, skipped_in_a_row;
     double kl_coef;
@@ -243,15 +245,6 @@ static void set_schedules(ppo *p, double *metric) {
     metric[METRIC_KL_COEF] = p->config.objective == OBJECTIVE_PENALTY ? p->kl_coef : NAN;
 }
 
-static void shuffle(ppo *p, int64_t n) {
-    for (int64_t i = n - 1; i > 0; i--) {
-        int64_t j = rein_rng_below(&p->shuffle, (uint32_t)i + 1);
-        int32_t swap = p->order[i];
-        p->order[i] = p->order[j];
-        p->order[j] = swap;
-    }
-}
-
 /* Loss and gradients of the minibatch order[first .. first + count). */
 static void run_minibatch(ppo *p, int64_t first, int64_t count) {
     const reini_rollout *r = reini_collector_rollout(p->collector);
@@ -288,7 +281,7 @@ static void step_optimizer(ppo *p, double *sum, double learning_rate) {
 static bool run_epoch(ppo *p, double *sum, double learning_rate) {
     const reini_rollout *r = reini_collector_rollout(p->collector);
     int64_t n = r->T * r->N, size = p->config.batch_size;
-    shuffle(p, n);
+    reini_shuffle(p->order, p->words, n, p->context.seed, SHUFFLE_STREAM, p->shuffles++);
     for (int64_t first = 0; first < n; first += size) {
         run_minibatch(p, first, first + size < n ? size : n - first);
         add_metrics(p, sum);
@@ -336,8 +329,6 @@ static void learn(ppo *p, double *metric) {
     double sum[REINI_METRICS_MAX] = {0};
     set_schedules(p, metric);
     keep_log_std(p);
-    for (int64_t i = 0; i < r->T * r->N; i++)
-        p->order[i] = (int32_t)i;
     bool go_on = true;
     for (int64_t epoch = 0; epoch < p->config.n_epochs && go_on; epoch++)
         go_on = run_epoch(p, sum, metric[METRIC_LEARNING_RATE]);
@@ -467,7 +458,7 @@ static rein_status ppo_fill(ppo *p) {
     const ppo_config *c = &p->config;
     reini_net_config net = net_of(c);
     REINI_TRY(reini_policy_new("ppo", context->env->id, &context->env->obs, &context->env->act, &net, c->critic,
-                               context->seed, &p->policy));
+                               context->matmul, context->seed, &p->policy));
     reini_collector_opts opts = {.env = context->env,
                                  .env_config = context->env_config,
                                  .seed = context->seed,
@@ -478,14 +469,15 @@ static rein_status ppo_fill(ppo *p) {
                                  .output = c->objective == OBJECTIVE_PENALTY};
     REINI_TRY(reini_collector_new(&opts, p->policy, &p->collector));
     REINI_TRY(reini_reward_scale_init(&p->reward_scale, (int)c->n_envs, c->gamma));
-    p->order = REINI_NEW_ARRAY(int32_t, (size_t)(c->n_envs * c->n_steps));
+    size_t steps = (size_t)(c->n_envs * c->n_steps);
+    p->order = REINI_NEW_ARRAY(int32_t, steps);
+    p->words = REINI_NEW_ARRAY(uint32_t, (steps + 63) / 64 * 64);
     p->log_std = REINI_NEW_ARRAY(float, (size_t)context->env->act.size);
-    if (p->order == NULL || p->log_std == NULL)
-        return reini_fail_memory((size_t)(c->n_envs * c->n_steps) * 4, "PPO");
+    if (p->order == NULL || p->words == NULL || p->log_std == NULL)
+        return reini_fail_memory(2 * steps * 4, "PPO");
     REINI_TRY(build_program(p));
     bind_rollout(p);
     REINI_TRY(make_optimizer(p));
-    p->shuffle = rein_rng_make(context->seed, SHUFFLE_STREAM);
     p->kl_coef = c->kl_coef;
     return REIN_OK;
 }
@@ -503,6 +495,7 @@ static void ppo_destroy(void *self) {
     reini_collector_free(p->collector);
     rein_policy_free(p->policy);
     reini_free(p->order);
+    reini_free(p->words);
     reini_free(p->log_std);
     reini_free(p);
 }
@@ -543,7 +536,7 @@ static rein_status ppo_visit(void *self, reini_archive *archive) {
     REINI_TRY(visit_optimizer(p, archive));
     REINI_TRY(reini_collector_visit(p->collector, archive));
     REINI_TRY(reini_reward_scale_visit(&p->reward_scale, archive));
-    REINI_TRY(reini_archive_bytes(archive, "ppo.shuffle", &p->shuffle, sizeof p->shuffle));
+    REINI_TRY(reini_archive_bytes(archive, "ppo.shuffles", &p->shuffles, sizeof p->shuffles));
     REINI_TRY(reini_archive_bytes(archive, "ppo.env_steps", &p->env_steps, sizeof p->env_steps));
     REINI_TRY(reini_archive_bytes(archive, "ppo.skipped", &p->skipped, sizeof p->skipped));
     REINI_TRY(reini_archive_bytes(archive, "ppo.skipped_in_a_row", &p->skipped_in_a_row, sizeof p->skipped_in_a_row));

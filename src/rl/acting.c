@@ -47,7 +47,7 @@ rein_status reini_act_program_init(reini_act_program *act, const rein_policy *po
     if (act->g == NULL)
         return reini_fail_memory(1 << 14, "an acting program");
     build(act, policy, capacity, sample, masked, output);
-    return rein_compile(act->g, NULL, &act->program);
+    return rein_compile(act->g, &(rein_compile_opts){.matmul = policy->matmul}, &act->program);
 }
 
 void reini_act_program_release(reini_act_program *act) {

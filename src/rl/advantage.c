@@ -4,6 +4,7 @@
 #include "rl/advantage.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include "base/levels.h"
 
@@ -71,28 +72,38 @@ static double fold(const double lane[LANES]) {
     return ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
 }
 
-/* sums of ret, ret - value, and of their squared distances from the given means */
-typedef struct variance_sums {
-    double ret, residual, ret_squares, residual_squares;
-} variance_sums;
+/* sums of (ret - ret_mean)^power and of (ret - value - residual_mean)^power, power 1 or 2 */
+typedef struct moment_sums {
+    double ret, residual;
+} moment_sums;
 
-static variance_sums sum_up(const float *value, const float *ret, int64_t n, double ret_mean, double residual_mean) {
-    double sum[4][LANES] = {{0}};
-    for (int64_t i = 0; i < n; i += LANES)
-        for (int l = 0; l < LANES && i + l < n; l++) {
-            double r = ret[i + l], e = r - value[i + l];
-            sum[0][l] += r;
-            sum[1][l] += e;
-            sum[2][l] += (r - ret_mean) * (r - ret_mean);
-            sum[3][l] += (e - residual_mean) * (e - residual_mean);
+REINI_INLINE void sum_moments_body(moment_sums *out, const float *restrict value, const float *restrict ret, int64_t n,
+                                   double ret_mean, double residual_mean, bool squared) {
+    double sum[LANES] = {0}, residual[LANES] = {0};
+    int64_t whole = n / LANES * LANES;
+    for (int64_t i = 0; i < whole; i += LANES)
+        for (int l = 0; l < LANES; l++) {
+            double r = ret[i + l], d = r - ret_mean, e = r - value[i + l] - residual_mean;
+            sum[l] += squared ? d * d : d;
+            residual[l] += squared ? e * e : e;
         }
-    return (variance_sums){fold(sum[0]), fold(sum[1]), fold(sum[2]), fold(sum[3])};
+    for (int64_t i = whole; i < n; i++) {
+        double d = ret[i] - ret_mean, e = (double)ret[i] - value[i] - residual_mean;
+        sum[0] += squared ? d * d : d;
+        residual[0] += squared ? e * e : e;
+    }
+    *out = (moment_sums){fold(sum), fold(residual)};
 }
+REINI_FOR_LEVELS(sum_moments,
+                 (moment_sums *out, const float *value, const float *ret, int64_t n, double ret_mean,
+                  double residual_mean, bool squared),
+                 (out, value, ret, n, ret_mean, residual_mean, squared))
 
 double reini_explained_variance(const float *value, const float *ret, int64_t n) {
-    variance_sums plain = sum_up(value, ret, n, 0, 0);
-    variance_sums centred = sum_up(value, ret, n, plain.ret / (double)n, plain.residual / (double)n);
-    return centred.ret_squares > 0 ? 1 - centred.residual_squares / centred.ret_squares : NAN;
+    moment_sums plain, centred;
+    sum_moments(&plain, value, ret, n, 0, 0, false);
+    sum_moments(&centred, value, ret, n, plain.ret / (double)n, plain.residual / (double)n, true);
+    return centred.ret > 0 ? 1 - centred.residual / centred.ret : NAN;
 }
 
 void reini_mean_std_at(const float *x, const int32_t *index, int64_t n, double *mean, double *std) {

@@ -158,13 +158,15 @@ static rein_status fill(rein_policy *policy, const rein_space *obs, const rein_s
 }
 
 rein_status reini_policy_new(const char *algo, const char *env, const rein_space *obs, const rein_space *act,
-                             const reini_net_config *net, bool critic, uint64_t seed, rein_policy **out) {
+                             const reini_net_config *net, bool critic, rein_dtype matmul, uint64_t seed,
+                             rein_policy **out) {
     rein_policy *policy = REINI_NEW(rein_policy);
     if (policy == NULL)
         return reini_fail_memory(sizeof *policy, "a policy");
     snprintf(policy->algo, sizeof policy->algo, "%s", algo);
     snprintf(policy->env, sizeof policy->env, "%s", env);
     policy->net = *net;
+    policy->matmul = matmul;
     rein_status status = fill(policy, obs, act, critic, seed);
     if (status != REIN_OK) {
         rein_policy_free(policy);

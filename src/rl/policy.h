@@ -33,6 +33,7 @@ struct rein_policy {
     char algo[64], env[256];
     rein_space obs, act;
     reini_net_config net;
+    rein_dtype matmul;           /* of its programs: acting must compute what training computes */
     rein_layout *layout;
     rein_store *store;
     reini_moments moments;       /* of observations; empty when norm_obs is none */
@@ -42,9 +43,10 @@ struct rein_policy {
     struct reini_acting *acting;  /* compiled programs that act */
 };
 
-/* A policy for an environment's spaces with weights of the seed. */
+/* A policy for an environment's spaces with weights of the seed; matmul: REIN_F32 or REIN_BF16. */
 rein_status reini_policy_new(const char *algo, const char *env, const rein_space *obs, const rein_space *act,
-                             const reini_net_config *net, bool critic, uint64_t seed, rein_policy **out);
+                             const reini_net_config *net, bool critic, rein_dtype matmul, uint64_t seed,
+                             rein_policy **out);
 /* Recomputes what graphs read from the moments. */
 void reini_policy_refresh(rein_policy *policy);
 rein_status reini_policy_visit(rein_policy *policy, reini_archive *archive);

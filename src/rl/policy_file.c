@@ -275,7 +275,7 @@ static rein_status load_described(const reini_safetensors *st, const json_t *roo
     const json_t *norm_count = json_object_get(root, "norm_count");
     if (!json_is_number(norm_count) || json_number_value(norm_count) < 0)
         return reini_fail(REIN_FORMAT, "the policy's norm_count is missing or damaged");
-    REINI_TRY(reini_policy_new(algo, env, &obs.space, &act.space, &net, critic, 0, out));
+    REINI_TRY(reini_policy_new(algo, env, &obs.space, &act.space, &net, critic, REIN_F32, 0, out));
     rein_status status = fill_from(*out, st, json_number_value(norm_count));
     if (status != REIN_OK) {
         rein_policy_free(*out);

@@ -82,7 +82,7 @@ static rein_status make_value_program(reini_collector *c) {
     c->value_in.obs = rein_input(g, "obs", REIN_F32, rows, 1, &r->obs_size);
     reini_policy_norm_inputs(c->policy, g, &c->value_in);
     c->value = rein_output(reini_policy_build(c->policy, slot, &c->value_in, false, true).value, "value");
-    REINI_TRY(rein_compile(g, NULL, &c->value_program));
+    REINI_TRY(rein_compile(g, &(rein_compile_opts){.matmul = c->policy->matmul}, &c->value_program));
     REINI_TRY(rein_exec_new(c->value_program, c->opts.pool, &c->value_exec));
     rein_exec_bind_store(c->value_exec, slot, c->policy->store);
     reini_policy_bind_norm(c->policy, c->value_exec, &c->value_in);
@@ -254,15 +254,24 @@ static void collect_range(void *user, int range, int worker) {
     }
 }
 
-static void note_episodes(reini_collector *c) {
-    const reini_rollout *r = &c->rollout;
+static void note_episode(reini_collector *c, int64_t i) {
     reini_episodes *e = &c->episodes;
-    for (int64_t i = 0; i < r->T * r->N; i++) {
-        if (!r->done[i])
+    e->returns[e->count % REINI_WINDOW] = c->rollout.ep_return[i];
+    e->lengths[e->count % REINI_WINDOW] = c->rollout.ep_length[i];
+    e->count++;
+}
+
+/* Marks ends of episodes and notes them, in the order of steps. */
+static void note_ends(reini_collector *c) {
+    reini_rollout *r = &c->rollout;
+    for (int64_t i = 0; i < r->T * r->N; i++)
+        r->done[i] = r->terminated[i] | r->truncated[i];
+    for (int64_t t = 0; t < r->T; t++) {
+        if (!any(r->done + t * r->N, r->N))
             continue;
-        e->returns[e->count % REINI_WINDOW] = r->ep_return[i];
-        e->lengths[e->count % REINI_WINDOW] = r->ep_length[i];
-        e->count++;
+        for (int64_t i = t * r->N; i < (t + 1) * r->N; i++)
+            if (r->done[i])
+                note_episode(c, i);
     }
 }
 
@@ -288,9 +297,7 @@ void reini_collector_run(reini_collector *c, double *env_seconds, double *act_se
     copy_rows(r, r->obs, c->obs_now, r->mask, c->mask_now);
     memset(r->final_count, 0, (size_t)r->N * sizeof *r->final_count);
     rein_pool_run(c->opts.pool, c->ranges, collect_range, c);
-    for (int64_t i = 0; i < r->T * r->N; i++)
-        r->done[i] = r->terminated[i] | r->truncated[i];
-    note_episodes(c);
+    note_ends(c);
     c->step += (uint64_t)r->T;
     uint8_t *last_mask = r->mask != NULL ? r->mask + r->T * r->N * r->logits : NULL;
     copy_rows(r, c->obs_now, r->obs + r->T * r->N * r->obs_size, c->mask_now, last_mask);

@@ -71,7 +71,7 @@ static rein_status check_version(const json_t *config, const char *path) {
                       path, found, rein_version());
 }
 
-/* config.json may have been edited since: values that decide what a run computes must be those of the state */
+/* config.json may have been edited: values that decide what a run computes must be those of the state */
 static rein_status check_settings(const reini_setup *setup, const json_t *config, const char *path,
                                   rein_run_config *then) {
     reini_setup saved;

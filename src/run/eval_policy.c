@@ -103,10 +103,11 @@ static rein_status use_run_dynamics(subject *s) {
     REINI_TRY(reini_json_read(path, &config));
     const char *env = json_string_value(json_object_get(config, "env"));
     rein_status status = REIN_OK;
-    json_object_foreach(json_object_get(config, "settings"), key, value) if (status == REIN_OK && env &&
-                                                                             strcmp(env, s->env->id) == 0 &&
-                                                                             strncmp(key, "env.", 4) == 0)
-        status = set_dynamics(s, key, json_string_value(value));
+    bool same = env && strcmp(env, s->env->id) == 0;
+    json_object_foreach(json_object_get(config, "settings"), key, value) {
+        if (status == REIN_OK && same && strncmp(key, "env.", 4) == 0)
+            status = set_dynamics(s, key, json_string_value(value));
+    }
     json_decref(config);
     return status == REIN_OK ? REIN_OK : reini_fail_in(status, "%s: ", path);
 }

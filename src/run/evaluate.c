@@ -140,7 +140,7 @@ static rein_status play_range(stage *s, int begin, int end, reini_scores *scores
                 scores->returns[s->first + i] = s->ep_return[i];
                 scores->lengths[s->first + i] = s->ep_length[i];
             }
-        /* finished rows at both borders need no more steps; a row's result does not depend on its neighbours */
+        /* finished rows at both borders need no more steps; the others' results do not change by that */
         while (begin < end && s->over[begin])
             begin++;
         while (begin < end && s->over[end - 1])

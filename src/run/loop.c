@@ -105,8 +105,8 @@ int reini_column_names(const reini_algo *algo, const char *names[REINI_N_COLUMNS
 
 static double peak_megabytes(void) {
     struct rusage usage;
-    return getrusage(RUSAGE_SELF, &usage) == 0 ? (double)usage.ru_maxrss / 1024
-                                               : NAN; /* ru_maxrss is in KiB */
+    /* ru_maxrss is in KiB */
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (double)usage.ru_maxrss / 1024 : NAN;
 }
 
 static rein_status write_row(reini_run *run) {
@@ -131,7 +131,7 @@ static rein_status write_row(reini_run *run) {
     return reini_metrics_write(run->metrics, run->count.env_steps, row);
 }
 
-/* which iterations get a row depends on their number and on evaluations only, not on where a run was stopped */
+/* which iterations get a row depends on their number and on evaluations, not on where a run was stopped */
 static rein_status report(reini_run *run) {
     const reini_algo *algo = run->setup->algo;
     int key = algo->key_metric;

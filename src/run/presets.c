@@ -44,8 +44,7 @@ static const rein_preset presets[] = {
     {"ppo", "Pendulum-v1", "zoo", "RL Baselines3 Zoo, without gSDE", ZOO_PENDULUM},
     {"ppo", "Pendulum-v1", "rltools", "RLtools' benchmark: two [32,32] networks, 10M steps",
      "steps=1e7 n_envs=64 n_steps=128 batch_size=1024 n_epochs=1 hidden=32,32 activation=tanh init=uniform "
-     "gamma=0.9 "
-     "gae_lambda=0.95 learning_rate=1e-3 clip_range=0.2 ent_coef=0.01 vf_coef=0.5 max_grad_norm=0 "
+     "gamma=0.9 gae_lambda=0.95 learning_rate=1e-3 clip_range=0.2 ent_coef=0.01 vf_coef=0.5 max_grad_norm=0 "
      "log_std_init=0.6931 scale_actions=true norm_obs=warmup"},
     {"ppo", "MountainCarContinuous-v0", "tuned",
      "a wide Gaussian finds the goal that gSDE finds in the zoo's recipe",

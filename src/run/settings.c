@@ -297,6 +297,24 @@ static rein_status apply_seeds(reini_setup *setup, int seeds) {
     return REIN_OK;
 }
 
+/* --config beside --resume: the names in its head, if any, must be the run's */
+static rein_status apply_file(reini_setup *setup, const char *path) {
+    json_t *file = NULL;
+    reini_config_head head;
+    REINI_TRY(reini_json_read(path, &file));
+    rein_status status = reini_config_read_head(&head, file, path);
+    if (status == REIN_OK && head.algo && strcmp(head.algo, setup->algo->name) != 0)
+        status = reini_fail(REIN_USAGE, "%s holds settings for %s, not for %s", path, head.algo,
+                            setup->algo->name);
+    if (status == REIN_OK && head.env && strcmp(head.env, setup->env->id) != 0)
+        status =
+            reini_fail(REIN_USAGE, "%s holds settings for %s, not for %s", path, head.env, setup->env->id);
+    if (status == REIN_OK)
+        status = reini_setup_apply_json(setup, file, path);
+    json_decref(file);
+    return status;
+}
+
 rein_status reini_setup_apply_resume(reini_setup *setup, const rein_train_opts *opts) {
     if (opts->algo && strcmp(opts->algo, setup->algo->name) != 0)
         return reini_fail(REIN_USAGE, "%s is a run of %s, not of %s", opts->resume, setup->algo->name,
@@ -311,12 +329,7 @@ rein_status reini_setup_apply_resume(reini_setup *setup, const rein_train_opts *
         return reini_fail(REIN_USAGE, "a resumed run stays in its directory: leave out %s",
                           opts->out ? "--out" : "--force");
     REINI_TRY(apply_seeds(setup, opts->seeds));
-    if (opts->config) {
-        json_t *file = NULL;
-        REINI_TRY(reini_json_read(opts->config, &file));
-        rein_status status = reini_setup_apply_json(setup, file, opts->config);
-        json_decref(file);
-        REINI_TRY(status);
-    }
+    if (opts->config)
+        REINI_TRY(apply_file(setup, opts->config));
     return set_all(setup, opts);
 }

@@ -1,7 +1,7 @@
 /*
  * train.c - from the options of a call to a finished run.
  *
- *     settings -> checks -> directory -> algorithm -> config.json -> checkpoint, if any -> loop -> final evaluation
+ *     settings, checks, directory, algorithm, config.json, checkpoint if any, loop, final evaluation
  *
  * Everything that can be refused is refused before the directory is touched.
  */

@@ -16,7 +16,7 @@ typedef struct binding {
 typedef struct patch {
     int call, operand; /* operand -1 = out */
     int node;
-    bool shift; /* false: a gather's table, read from its first row */
+    int64_t size; /* bytes of an element; 0 for a gather's table, which is read from its first row */
 } patch;
 
 typedef struct segment {
@@ -120,7 +120,7 @@ static void fill_all(rein_exec *e) {
 static void add_patch(rein_exec *e, int w, int operand, const rein_tensor *x, bool shift) {
     if (!moves(e, x))
         return;
-    e->patch[e->n_patches++] = (patch){w, operand, x->id, shift};
+    e->patch[e->n_patches++] = (patch){w, operand, x->id, shift ? (int64_t)rein_dtype_size(x->dtype) : 0};
 }
 
 static void list_step(rein_exec *e, int s) {
@@ -301,8 +301,7 @@ static void move_operands(rein_exec *e, const segment *seg, reini_call *calls, i
         const patch *p = &e->patch[i];
         const binding *b = &e->bound[p->node];
         reini_operand *operand = p->operand < 0 ? &calls[p->call].out : &calls[p->call].in[p->operand];
-        size_t size = rein_dtype_size(e->program->node[p->node].dtype);
-        operand->at = b->base + (p->shift ? row0 * b->stride * (int64_t)size : 0);
+        operand->at = b->base + row0 * b->stride * p->size;
         operand->stride = b->stride;
     }
 }
@@ -354,28 +353,23 @@ static void run_lane(void *user, int lane, int worker) {
     }
 }
 
-#define DEFINE_FOLD(name, real)                                                  \
-    static void name(real *block, int64_t size, int lanes) {                     \
-        for (int reach = 1; reach < lanes; reach *= 2)                           \
-            for (int lane = 0; lane + reach < lanes; lane += 2 * reach) {        \
-                real *restrict to = block + lane * size;                         \
-                const real *restrict from = block + (lane + reach) * size;       \
-                for (int64_t i = 0; i < size; i++)                               \
-                    to[i] += from[i];                                            \
-            }                                                                    \
+static void add_lane(const rein_exec *e, char *to, const char *from, int64_t size) {
+    if (e->program->real == REIN_F32) {
+        reini_vector_ops_best()->add((float *)to, (const float *)from, size);
+        return;
     }
-DEFINE_FOLD(fold_f32, float)
-DEFINE_FOLD(fold_f64, double)
+    for (int64_t i = 0; i < size; i++)
+        ((double *)to)[i] += ((const double *)from)[i];
+}
 
 /* Adds the lanes pairwise in a fixed tree and delivers the sums. */
 static void fold(rein_exec *e, const segment *seg, int lanes) {
-    int64_t size = seg->step->lane_size;
+    int64_t size = seg->step->lane_size, bytes = size * (int64_t)real_size(e);
     if (lanes == 0)
-        memset(e->lanes, 0, (size_t)size * real_size(e));
-    else if (e->program->real == REIN_F64)
-        fold_f64((double *)e->lanes, size, lanes);
-    else
-        fold_f32((float *)e->lanes, size, lanes);
+        memset(e->lanes, 0, (size_t)bytes);
+    for (int reach = 1; reach < lanes; reach *= 2)
+        for (int lane = 0; lane + reach < lanes; lane += 2 * reach)
+            add_lane(e, e->lanes + lane * bytes, e->lanes + (lane + reach) * bytes, size);
     for (int s = seg->first_sum; s < seg->first_sum + seg->sums; s++) {
         const rein_tensor *x = e->sum[s].node;
         const char *from = e->lanes + e->program->place[x->id].lane_offset * (int64_t)real_size(e);

@@ -148,6 +148,10 @@ typedef struct reini_kernels {
 extern const reini_kernels reini_kernels_ref_f32, reini_kernels_ref_f64;
 extern const reini_kernels reini_kernels_portable; /* always built */
 extern const reini_kernels reini_kernels_avx2, reini_kernels_avx512; /* x86-64 builds */
+/* DENSE, DENSE_DX and DENSE_DW by bf16 products with sums in float; the other entries are NULL. To be used only where
+ * reini_bf16_available, which also asks the system for the tile registers. */
+extern const reini_kernels reini_kernels_bf16;
+bool reini_bf16_available(void);
 
 /* The best table for this machine under REIN_CPU=; detected once. */
 const reini_kernels *reini_kernels_best(void);

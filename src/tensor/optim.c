@@ -122,8 +122,9 @@ rein_status rein_optim_new(const rein_optim_config *config, rein_layout *layout,
     optim->moments = REINI_NEW_ARRAY(float, optim->state.elements);
     find_ranges(optim, config->groups);
     if (!optim->moments) {
+        size_t wanted = optim->state.elements * sizeof(float);
         rein_optim_free(optim);
-        return reini_fail_memory(optim->state.elements * sizeof(float), "optimizer moments");
+        return reini_fail_memory(wanted, "optimizer moments");
     }
     *out = optim;
     return REIN_OK;

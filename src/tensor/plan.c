@@ -183,10 +183,15 @@ static rein_status choose_kernels(planner *p, const rein_compile_opts *opts) {
     rein_program *program = p->program;
     const reini_kernels *reference = program->real == REIN_F64 ? &reini_kernels_ref_f64 : &reini_kernels_ref_f32;
     const reini_kernels *best = program->real == REIN_F64 || opts->reference ? reference : reini_kernels_best();
-    program->level = best->level;
+    const reini_kernels *narrow = opts->matmul == REIN_BF16 && best != reference ? &reini_kernels_bf16 : NULL;
+    if (narrow != NULL && !reini_bf16_available())
+        return reini_fail(REIN_UNSUPPORTED, "bf16 matrix products need a CPU with AMX; use dtype f32");
+    program->level = narrow != NULL ? narrow->level : best->level;
     for (int i = 0; i < program->n_work; i++) {
         reini_op op = program->work[i].node->op;
         program->work[i].kernel = best->run[op] != NULL ? best->run[op] : reference->run[op];
+        if (narrow != NULL && narrow->run[op] != NULL)
+            program->work[i].kernel = narrow->run[op];
         if (program->work[i].kernel == NULL)
             return reini_fail(REIN_UNSUPPORTED, "no kernel for op %s at level %s", reini_op_name(op), best->level);
     }

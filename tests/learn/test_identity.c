@@ -34,7 +34,7 @@ static void parse(settings *s, const char *base, const char *more) {
 
 /* one thread: short iterations, and other tests beside this one */
 #define BASE                                                                                                 \
-    "threads=1 seed=1 n_envs=8 n_steps=32 batch_size=64 n_epochs=8 hidden=16,16 learning_rate=1e-2 "         \
+    "threads=1 seed=1 n_envs=8 n_steps=32 batch_size=64 n_epochs=4 hidden=16,16 learning_rate=3e-3 "         \
     "gamma=0.9 "                                                                                             \
     "eval_episodes=20 checkpoint_every=1000000000"
 

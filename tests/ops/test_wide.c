@@ -1,6 +1,6 @@
 /*
- * test_wide.c - errors of the elementary functions (wide_math.h) against libm in double, over a walk through
- * all floats, and of the optimizers' vector loops against double arithmetic, at every level of this machine.
+ * test_wide.c - errors of the elementary functions (wide_math.h) against libm in double, over every
+ * 509th float, and of the optimizers' vector loops against double arithmetic, at every level of this machine.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -56,7 +56,7 @@ typedef struct claim {
 static const claim claims[] = {
     {REINI_EXP, exp, -87, 88.7, 1.02 * 0x1p-23},
     {REINI_LOG, log, 0x1p-149, 3.4e38, 1.02 * 0x1p-23},
-    {REINI_TANH, tanh, -3.4e38, 3.4e38, 3.5e-7},
+    {REINI_TANH, tanh, -3.4e38, 3.4e38, 3.6e-7},
     {REINI_SIGMOID, exact_sigmoid, -87, 3.4e38, 3 * 0x1p-23},
     {REINI_SOFTPLUS, exact_softplus, -87, 3.4e38, 3 * 0x1p-23},
 };

@@ -9,7 +9,7 @@ rein_policy *mock_policy_new(const rein_space *obs, const rein_space *act, const
                              const char *env) {
     reini_net_config net = {.hidden = {0}};
     rein_policy *policy;
-    if (reini_policy_new(algo, env, obs, act, &net, false, 0, &policy) != REIN_OK)
+    if (reini_policy_new(algo, env, obs, act, &net, false, REIN_F32, 0, &policy) != REIN_OK)
         return NULL;
     memset(rein_store_data(policy->store), 0, (size_t)rein_store_size(policy->store) * sizeof(float));
     return policy;

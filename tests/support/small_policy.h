@@ -33,7 +33,7 @@ static inline rein_policy *small_policy(const rein_env_type *env, const char *se
                                         uint64_t seed) {
     reini_net_config net = small_net(settings);
     rein_policy *policy = NULL;
-    assert_ok(reini_policy_new("ppo", env->id, &env->obs, &env->act, &net, critic, seed, &policy));
+    assert_ok(reini_policy_new("ppo", env->id, &env->obs, &env->act, &net, critic, REIN_F32, seed, &policy));
     return policy;
 }
 

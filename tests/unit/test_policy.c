@@ -36,7 +36,7 @@ enum { RECIPES = sizeof recipes / sizeof *recipes, ROWS = 300 };
 static rein_policy *make(const recipe *from, uint64_t seed) {
     reini_net_config net = small_net(from->net);
     rein_policy *policy = NULL;
-    assert_ok(reini_policy_new("ppo", from->name, &from->obs, &from->act, &net, from->critic, seed, &policy));
+    assert_ok(reini_policy_new("ppo", from->name, &from->obs, &from->act, &net, from->critic, REIN_F32, seed, &policy));
     small_policy_shake(policy, seed);
     if (net.norm_obs != REINI_NORM_NONE)
         small_policy_see(policy, seed);
@@ -403,7 +403,7 @@ static void test_images_are_refused(void **state) {
     const rein_space obs = {.kind = REIN_SPACE_IMAGE, .size = 48, .shape = {3, 4, 4}};
     reini_net_config net = small_net("hidden=4");
     rein_policy *policy = NULL;
-    assert_fails(reini_policy_new("ppo", "Pictures-v0", &obs, &recipes[0].act, &net, true, 1, &policy),
+    assert_fails(reini_policy_new("ppo", "Pictures-v0", &obs, &recipes[0].act, &net, true, REIN_F32, 1, &policy),
                  REIN_USAGE, "image");
     assert_null(policy);
 }

@@ -59,7 +59,7 @@ static void check_ratio_is_one(const rein_env_type *env, const char *settings) {
         set_schedules(p, metric);
         keep_log_std(p);
         for (int64_t first = 0; first < r->T * r->N; first += 100) {
-            shuffle(p, r->T * r->N);
+            reini_shuffle(p->order, p->words, r->T * r->N, 1, SHUFFLE_STREAM, p->shuffles++);
             run_minibatch(p, 0, 100);
             assert_true(rein_exec_scalar(p->exec, p->approx_kl) == 0);
             assert_true(rein_exec_scalar(p->exec, p->clip_fraction) == 0);
@@ -212,7 +212,7 @@ static void test_shuffle_is_fair(void **state) {
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < N; i++)
             p->order[i] = i;
-        shuffle(p, N);
+        reini_shuffle(p->order, p->words, N, 1, SHUFFLE_STREAM, p->shuffles++);
         for (int i = 0; i < N; i++)
             count[p->order[i]][i]++;
     }
@@ -248,7 +248,7 @@ static void test_advantages_are_normalised_in_each_minibatch(void **state) {
         reini_rollout *r = gather(p);
         double metric[REINI_METRICS_MAX], mean, std;
         set_schedules(p, metric);
-        shuffle(p, 256);
+        reini_shuffle(p->order, p->words, 256, 1, SHUFFLE_STREAM, p->shuffles++);
         run_minibatch(p, 100, 57);
         reini_mean_std_at(r->adv, p->order + 100, 57, &mean, &std);
         double loss = rein_exec_scalar(p->exec, p->policy_loss);

@@ -176,6 +176,15 @@ static void only_harmless_settings_change(void **state) {
     opts = run_resume(dir);
     opts.seeds = 3;
     assert_fails(train(&opts), REIN_USAGE, "seeds: the run has 1");
+    const char *file = run_path("settings.json");
+    opts = run_resume(dir);
+    opts.config = file;
+    temp_write(file, "{\"n_envs\": 4}", 13);
+    assert_fails(train(&opts), REIN_USAGE, "n_envs: cannot change from 3 to 4");
+    temp_write(file, "{\"algo\": \"other\"}", 17);
+    assert_fails(train(&opts), REIN_USAGE, "holds settings for other, not for mock");
+    opts.config = run_path("change/config.json");
+    assert_fails(train_until(&opts, 8), REIN_INTERRUPTED, "stopped at 240");
     /* the same values in another spelling, and harmless ones */
     rein_setting settings[] = {{"lr", "lin_5e-1"}, {"steps", "0.6k"},          {"threads", "2"},
                                {"log_every", "1"}, {"checkpoint_every", "30"}, {"seed", "3"}};

@@ -202,6 +202,13 @@ static void map_blocks(const reini_call *call, int operands, flat_fn *flat, rein
     }
 }
 
+/* The row x of `width` numbers, over and over up to n numbers: every copy doubles what is there. */
+static void lay_out(float *to, const float *x, int64_t width, int64_t n) {
+    memcpy(to, x, (size_t)width * sizeof(float));
+    for (int64_t done = width; done < n; done *= 2)
+        memcpy(to + done, to, (size_t)least(done, n - done) * sizeof(float));
+}
+
 /* Contiguous rows beside rows that repeat (a mean, a bias): the repeated row is laid out a few times, and
  * blocks of as many rows run flat. */
 static void map_repeat(const reini_call *call, int operands, flat_fn *flat, const map_form *form,
@@ -211,7 +218,7 @@ static void map_repeat(const reini_call *call, int operands, flat_fn *flat, cons
     int64_t width = call->out.width, high = least(MAP_BLOCK / width, MAP_REPEATS);
     for (int i = 0; i < operands; i++)
         if (form[i] == MAP_REPEAT)
-            map_pack(repeated[i], &call->in[i], REIN_F32, (map_block){0, least(high, call->rows), 0, width});
+            lay_out(repeated[i], call->in[i].at, width, least(high, call->rows) * width);
     for (int64_t r = 0; r < call->rows; r += high) {
         for (int i = 0; i < operands; i++)
             in[i] = form[i] == MAP_REPEAT ? repeated[i] : start[i] + (form[i] == MAP_FLAT ? r * width : 0);

@@ -1,0 +1,338 @@
+/*
+ * simd_amx.c - dense layers by products of bf16 numbers with sums in float, on AMX tiles.
+ *
+ * Operands stay float in memory: every call rounds them to bf16 (to nearest even) into tiles on its stack, and the
+ * products, exact in float, are added up in float over increasing k, starting from the bias. A row's bits do not
+ * depend on its tile. Activations are computed on the sums as they leave the tiles.
+ *
+ * Thin layers, whose products are cheaper than the rounding, stay float: whether a layer is thin depends on its
+ * weight's shape alone. Compiled with -mamx-tile -mamx-bf16 -mavx512bf16 beside AVX-512; elsewhere the table is empty.
+ */
+#include "base/base.h"
+#include "base/levels.h"
+#include "tensor/kernels.h"
+
+#if defined(__AMX_BF16__) && defined(__AVX512BF16__) && defined(__linux__)
+
+#include <cpuid.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define WIDE_LEVEL 2
+#include "wide_math.h"
+#include "amx_tanh.h"
+#include "amx_tile.inc.h"
+#include "amx_finish.inc.h"
+
+WIDE_INLINE int64_t least(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+/* ---- forward, and gradient of the input ---------------------------------------------------------------- */
+
+enum { ROWS = 64, DEPTH = 512 }; /* of one operand in scratch */
+
+typedef struct scratch {
+    tile a[ROWS / TILE_ROWS * DEPTH / TILE_DEPTH]; /* 64 KB */
+    tile b[2 * DEPTH / TILE_DEPTH];                /* 32 KB */
+    _Alignas(64) float c[ROWS * PANEL];            /* 8 KB */
+    _Alignas(64) float bias[PANEL];
+} scratch;
+
+/* c = act(a b + bias) for networks that share a (m x k) */
+typedef struct product {
+    float *c;
+    int64_t c_row, c_member; /* numbers between rows, and between networks */
+    const float *a;
+    int64_t a_row;
+    const float *b, *bias; /* (members x k x n), (members x n) or NULL */
+    int64_t members, m, n, k;
+    rein_activation act;
+} product;
+
+/* Columns [j, j + PANEL) of network e, rows [i, i + rows). */
+static void run_panel(const product *g, scratch *s, int64_t e, int64_t i, int64_t rows, int64_t j) {
+    int64_t columns = least(PANEL, g->n - j);
+    float *c = g->c + i * g->c_row + e * g->c_member + j;
+    const float *b = g->b + e * g->k * g->n + j;
+    /* whole tiles without an activation go straight to their place */
+    bool direct = g->act == REIN_ACT_IDENTITY && rows % TILE_ROWS == 0 && columns % TILE_ROWS == 0;
+    tile_product p = {.a = s->a, .b = s->b, .high = (rows + TILE_ROWS - 1) / TILE_ROWS,
+                      .wide = (columns + TILE_ROWS - 1) / TILE_ROWS,
+                      .c = direct ? c : s->c, .c_row = direct ? g->c_row : PANEL};
+    if (g->bias != NULL) {
+        const float *bias = g->bias + e * g->n + j;
+        wf_store(s->bias, pack_load(bias, columns));
+        wf_store(s->bias + 16, pack_load(bias + 16, columns - 16));
+        p.start = s->bias;
+    }
+    for (int64_t k = 0; k < g->k; k += DEPTH) {
+        int64_t depth = least(DEPTH, g->k - k);
+        p.depth = (depth + TILE_DEPTH - 1) / TILE_DEPTH;
+        pack_pairs(s->b, b + k * g->n, g->n, depth, columns);
+        bool pack = (j == 0 && e == 0) || g->k > DEPTH;
+        const float *a = g->a + i * g->a_row + k;
+        /* two tiles are packed while the two before are multiplied */
+        for (int64_t r = 0; r < rows; r += TILE_ROWS) {
+            if (pack)
+                pack_rows(s->a + r / TILE_ROWS * p.depth, a + r * g->a_row, g->a_row, least(TILE_ROWS, rows - r), depth);
+            if (r / TILE_ROWS % 2 == 1 || r + TILE_ROWS >= rows)
+                tile_pair(&p, r / TILE_ROWS / 2 * 2);
+        }
+        p.start = p.c;
+        p.start_row = p.c_row;
+    }
+    for (int64_t t = 0; !direct && t < columns; t += 16)
+        finish[g->act](c + t, g->c_row, s->c + t, rows, least(16, columns - t));
+}
+
+static void run_product(const product *g) {
+    scratch s;
+    tile_configure();
+    for (int64_t i = 0; i < g->m; i += ROWS)
+        for (int64_t e = 0; e < g->members; e++)
+            for (int64_t j = 0; j < g->n; j += PANEL)
+                run_panel(g, &s, e, i, least(ROWS, g->m - i), j);
+}
+
+typedef struct dense_shape {
+    int64_t in, out, members;
+    bool split; /* x is (rows x members x in) rather than (rows x in) */
+    rein_activation act;
+    bool has_bias;
+} dense_shape;
+
+static dense_shape dense_shape_of(const int32_t *k) {
+    return (dense_shape){k[0], k[1], k[2], k[3] != 0, (rein_activation)k[4], k[5] != 0};
+}
+
+/* Widths up to here make a layer thin. */
+enum { THIN = 4 };
+
+static bool is_thin(const dense_shape *s) {
+    return s->in <= THIN || s->out <= THIN;
+}
+
+/* 16 columns of tanh(x w + b) for few inputs, in float, the activation in the same pass. */
+WIDE_INLINE void thin_columns(float *y, int64_t y_row, const float *x, int64_t x_row, const float *w, int64_t w_row,
+                              wf bias, int64_t rows, int64_t lanes, const int in) {
+    wf weight[THIN];
+    for (int i = 0; i < in; i++)
+        weight[i] = pack_load(w + i * w_row, lanes);
+#pragma GCC unroll 4
+    for (int64_t r = 0; r < rows; r++, x += x_row, y += y_row) {
+        wf sum = bias;
+        for (int i = 0; i < in; i++)
+            sum = wf_fma(wf_set1(x[i]), weight[i], sum);
+        if (lanes == 16)
+            wf_store(y, quick_tanh(sum));
+        else
+            wf_store_n(y, quick_tanh(sum), lanes);
+    }
+}
+
+static void run_thin(const reini_call *call, const dense_shape *s) {
+    for (int64_t e = 0; e < s->members; e++) {
+        const float *x = (const float *)call->in[0].at + (s->split ? e * s->in : 0);
+        const float *w = (const float *)call->in[1].at + e * s->in * s->out;
+        const float *bias = s->has_bias ? (const float *)call->in[2].at + e * s->out : NULL;
+        for (int64_t j = 0; j < s->out; j += 16) {
+            int64_t lanes = least(16, s->out - j);
+            wf start = bias != NULL ? pack_load(bias + j, lanes) : wf_zero();
+            float *y = (float *)call->out.at + e * s->out + j;
+            switch (s->in) {
+            case 1:
+                thin_columns(y, call->out.stride, x, call->in[0].stride, w + j, s->out, start, call->rows, lanes, 1);
+                break;
+            case 2:
+                thin_columns(y, call->out.stride, x, call->in[0].stride, w + j, s->out, start, call->rows, lanes, 2);
+                break;
+            case 3:
+                thin_columns(y, call->out.stride, x, call->in[0].stride, w + j, s->out, start, call->rows, lanes, 3);
+                break;
+            default:
+                thin_columns(y, call->out.stride, x, call->in[0].stride, w + j, s->out, start, call->rows, lanes, 4);
+            }
+        }
+    }
+}
+
+static void amx_DENSE(const reini_call *call) {
+    dense_shape s = dense_shape_of(call->k);
+    if (is_thin(&s)) {
+        if (s.in <= THIN && s.act == REIN_ACT_TANH)
+            run_thin(call, &s);
+        else
+            reini_kernels_avx512.run[REINI_DENSE](call);
+        return;
+    }
+    product g = {.c = call->out.at, .c_row = call->out.stride, .c_member = s.out,
+                 .a = call->in[0].at, .a_row = call->in[0].stride,
+                 .b = call->in[1].at, .bias = s.has_bias ? call->in[2].at : NULL,
+                 .members = s.split ? 1 : s.members, .m = call->rows, .n = s.out, .k = s.in, .act = s.act};
+    for (int64_t e = 0; e < s.members; e += g.members) {
+        run_product(&g);
+        g.c += s.out;
+        g.a += s.in;
+        g.b += s.in * s.out;
+        g.bias = g.bias != NULL ? g.bias + s.out : NULL;
+    }
+}
+
+static void amx_DENSE_DX(const reini_call *call) {
+    dense_shape s = dense_shape_of(call->k);
+    if (is_thin(&s)) {
+        reini_kernels_avx512.run[REINI_DENSE_DX](call);
+        return;
+    }
+    /* networks that share x add up: one product over all their outputs */
+    int64_t products = s.split ? s.members : 1;
+    product g = {.c = call->out.at, .c_row = call->out.stride, .a = call->in[0].at, .a_row = call->in[0].stride,
+                 .b = call->in[1].at, .members = 1, .m = call->rows, .n = s.in,
+                 .k = s.out * s.members / products};
+    for (int64_t e = 0; e < products; e++) {
+        run_product(&g);
+        g.c += s.in;
+        g.a += s.out;
+        g.b += s.in * s.out;
+    }
+}
+
+/* ---- gradient of the weight ---------------------------------------------------------------------------- */
+
+typedef struct weight_scratch {
+    tile dy[DEPTH / TILE_ROWS * ROWS / TILE_DEPTH]; /* (panels x depth x 2), 64 KB */
+    tile x[ROWS / TILE_ROWS * ROWS / TILE_DEPTH];   /* (columns / 16 x depth), 8 KB */
+    _Alignas(64) float dw[ROWS * PANEL];
+} weight_scratch;
+
+/* dw (in x out) += x' dy */
+typedef struct weight_product {
+    float *dw;
+    const float *x, *dy;
+    int64_t x_row, dy_row, in, out, rows;
+    bool add;
+} weight_product;
+
+/* to (rows x columns) = from, rows numbers apart */
+static void copy_block(float *to, int64_t to_row, const float *from, int64_t from_row, int64_t rows, int64_t columns) {
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t j = 0; j < columns; j += 16) {
+            int64_t n = least(16, columns - j);
+            wf_store_n(to + r * to_row + j, wf_load_n(from + r * from_row + j, n), n);
+        }
+}
+
+/* Rows [i, i + high) of dw, columns [j, j + PANEL), from packed operands. */
+static void run_weight_panel(const weight_product *g, weight_scratch *s, const tile *dy, int64_t i, int64_t high,
+                             int64_t j, int64_t depth) {
+    int64_t columns = least(PANEL, g->out - j);
+    bool direct = high % TILE_ROWS == 0 && columns % TILE_ROWS == 0;
+    float *dw = g->dw + i * g->out + j;
+    tile_product p = {.a = s->x, .b = dy, .high = (high + TILE_ROWS - 1) / TILE_ROWS,
+                      .wide = (columns + TILE_ROWS - 1) / TILE_ROWS, .depth = depth,
+                      .c = direct ? dw : s->dw, .c_row = direct ? g->out : PANEL};
+    if (!direct && g->add)
+        copy_block(s->dw, PANEL, dw, g->out, high, columns);
+    p.start = g->add ? p.c : NULL;
+    p.start_row = p.c_row;
+    for (int64_t m = 0; m < p.high; m += 2)
+        tile_pair(&p, m);
+    if (!direct)
+        copy_block(dw, g->out, s->dw, PANEL, high, columns);
+}
+
+/* Up to ROWS rows, columns [n, n + DEPTH) of dw. */
+static void run_weight_block(const weight_product *g, weight_scratch *s, int64_t n) {
+    int64_t depth = (g->rows + TILE_DEPTH - 1) / TILE_DEPTH, end = least(n + DEPTH, g->out);
+    for (int64_t j = n; j < end; j += PANEL)
+        pack_pairs(s->dy + (j - n) / PANEL * 2 * depth, g->dy + j, g->dy_row, g->rows, least(PANEL, end - j));
+    for (int64_t i = 0; i < g->in; i += ROWS) {
+        int64_t high = least(ROWS, g->in - i);
+        pack_columns(s->x, g->x + i, g->x_row, g->rows, high);
+        for (int64_t j = n; j < end; j += PANEL)
+            run_weight_panel(g, s, s->dy + (j - n) / PANEL * 2 * depth, i, high, j, depth);
+    }
+}
+
+static void run_weight_product(const weight_product *whole) {
+    weight_scratch s;
+    weight_product g = *whole;
+    tile_configure();
+    for (int64_t r = 0; r < whole->rows; r += ROWS) {
+        g.rows = least(ROWS, whole->rows - r);
+        for (int64_t n = 0; n < g.out; n += DEPTH)
+            run_weight_block(&g, &s, n);
+        g.x += ROWS * g.x_row;
+        g.dy += ROWS * g.dy_row;
+        g.add = true;
+    }
+}
+
+static void amx_DENSE_DW(const reini_call *call) {
+    dense_shape s = dense_shape_of(call->k);
+    if (is_thin(&s)) {
+        reini_kernels_avx512.run[REINI_DENSE_DW](call);
+        return;
+    }
+    weight_product g = {.dw = call->out.at, .x = call->in[0].at, .dy = call->in[1].at, .x_row = call->in[0].stride,
+                        .dy_row = call->in[1].stride, .in = s.in, .out = s.out, .rows = call->rows,
+                        .add = call->accumulate};
+    for (int64_t e = 0; e < s.members; e++) {
+        run_weight_product(&g);
+        g.dw += s.in * s.out;
+        g.x += s.split ? s.in : 0;
+        g.dy += s.out;
+    }
+}
+
+const reini_kernels reini_kernels_bf16 = {
+    "avx512 bf16 amx",
+    {
+        [REINI_DENSE] = amx_DENSE,
+        [REINI_DENSE_DX] = amx_DENSE_DX,
+        [REINI_DENSE_DW] = amx_DENSE_DW,
+    },
+};
+
+/* ---- availability -------------------------------------------------------------------------------------- */
+
+static bool processor_has_it(void) {
+    enum { OSXSAVE = 1 << 27, AVX512_BF16 = 1 << 5, AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24, TILE_STATE = 3 << 17 };
+    unsigned a, b, c, d, low, high;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & OSXSAVE))
+        return false;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & AMX_BF16) || !(d & AMX_TILE))
+        return false;
+    if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & AVX512_BF16))
+        return false;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (low & TILE_STATE) == TILE_STATE;
+}
+
+/* The system keeps tile registers only for processes that ask; one question covers all threads. */
+static bool system_grants_it(void) {
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XTILEDATA = 18 };
+    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XTILEDATA) == 0;
+}
+
+bool reini_bf16_available(void) {
+    static atomic_int known = -1; /* every thread that finds it unset computes the same value */
+    int now = atomic_load_explicit(&known, memory_order_relaxed);
+    if (now < 0) {
+        now = processor_has_it() && system_grants_it();
+        atomic_store_explicit(&known, now, memory_order_relaxed);
+    }
+    return now && reini_isa() >= REINI_ISA_AVX512;
+}
+
+#else
+
+const reini_kernels reini_kernels_bf16 = {.level = "no bf16"};
+
+bool reini_bf16_available(void) {
+    return false;
+}
+
+#endif
