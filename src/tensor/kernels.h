@@ -65,6 +65,7 @@
     X(STANDARDIZE_GRAD, 4, MAP, "|(x - mean) scale| <= p[0] ? dy scale : 0, operands (dy, x, mean, scale)") \
     X(DENSE, 3, ROW, "act(x w + b): k = {in, out, E, split x?, act, has b}; see below")                     \
     X(DENSE_DX, 2, ROW, "dy wT: operands (dy, wT), same k")                                                 \
+    X(DENSE_DX_ACT, 3, ROW, "DENSE_DX times the derivative of activation k[6] at y: operands (dy, wT, y), E = 1")\
     X(DENSE_DW, 2, ROWS, "x' dy: operands (x, dy), same k, result (E x in x out)")                          \
     X(TRANSPOSE, 1, STAT, "(E x in x out) to (E x out x in), k as DENSE")                                   \
     X(SUM, 1, ROW, "sum over the width")                                                                    \

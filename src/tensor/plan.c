@@ -11,6 +11,7 @@ enum { MAX_LANES = 8, ALIGN = 64 };
 typedef struct planner {
     rein_graph *g;
     rein_program *program;
+    const reini_kernels *reference, *best, *narrow; /* tables; narrow: bf16 products, else NULL */
     char *live;       /* per node: needed */
     int *level;       /* per node: when it runs */
     int *ready;       /* per node: first level at which static ops may read it */
@@ -82,6 +83,54 @@ static void mark_live(planner *p) {
             for (int j = 0; j < x->n_in; j++)
                 p->live[x->in[j]->id] = 1;
     }
+}
+
+/* ---- fusion --------------------------------------------------------------------------------------------- */
+
+static rein_activation slope_of(reini_op op) {
+    switch (op) {
+    case REINI_TANH_GRAD:
+        return REIN_ACT_TANH;
+    case REINI_RELU_GRAD:
+        return REIN_ACT_RELU;
+    case REINI_SIGMOID_GRAD:
+        return REIN_ACT_SIGMOID;
+    default:
+        return REIN_ACT_IDENTITY;
+    }
+}
+
+static int count_uses(const planner *p, const rein_tensor *x) {
+    int uses = 0;
+    for (int i = 0; i < p->program->n_nodes; i++)
+        for (int j = 0; p->live[i] && j < p->program->node[i].n_in; j++)
+            uses += p->program->node[i].in[j] == x;
+    return uses;
+}
+
+/* An input gradient that goes through the activation before it, and nowhere else, becomes one op. */
+static void fuse_slope(planner *p, rein_tensor *x) {
+    rein_activation act = slope_of(x->op);
+    rein_tensor *dx = x->n_in > 0 ? x->in[0] : NULL;
+    if (act == REIN_ACT_IDENTITY || dx->op != REINI_DENSE_DX || dx->output || dx->k[2] != 1 ||
+        !reini_same_shape(dx, x) || !reini_same_shape(x->in[1], x) || count_uses(p, dx) != 1)
+        return;
+    x->op = REINI_DENSE_DX_ACT;
+    memcpy(x->k, dx->k, sizeof x->k);
+    x->k[6] = (int32_t)act;
+    x->in[2] = x->in[1];
+    x->in[0] = dx->in[0];
+    x->in[1] = dx->in[1];
+    x->n_in = 3;
+    p->live[dx->id] = 0;
+}
+
+/* where the tables have a kernel for it: those of bf16 products may not */
+static void fuse(planner *p) {
+    const reini_kernels *dense = p->narrow != NULL ? p->narrow : p->best;
+    for (int i = 0; dense->run[REINI_DENSE_DX_ACT] != NULL && i < p->program->n_nodes; i++)
+        if (p->live[i])
+            fuse_slope(p, &p->program->node[i]);
 }
 
 /* ---- levels and steps ----------------------------------------------------------------------------------- */
@@ -179,21 +228,29 @@ static void make_steps(planner *p) {
 
 /* ---- kernels -------------------------------------------------------------------------------------------- */
 
-static rein_status choose_kernels(planner *p, const rein_compile_opts *opts) {
-    rein_program *program = p->program;
-    const reini_kernels *reference = program->real == REIN_F64 ? &reini_kernels_ref_f64 : &reini_kernels_ref_f32;
-    const reini_kernels *best = program->real == REIN_F64 || opts->reference ? reference : reini_kernels_best();
-    const reini_kernels *narrow = opts->matmul == REIN_BF16 && best != reference ? &reini_kernels_bf16 : NULL;
-    if (narrow != NULL && !reini_bf16_available())
+static rein_status choose_tables(planner *p, const rein_compile_opts *opts) {
+    p->reference = p->program->real == REIN_F64 ? &reini_kernels_ref_f64 : &reini_kernels_ref_f32;
+    p->best = p->program->real == REIN_F64 || opts->reference ? p->reference : reini_kernels_best();
+    p->narrow = opts->matmul == REIN_BF16 && p->best != p->reference ? &reini_kernels_bf16 : NULL;
+    if (p->narrow != NULL && !reini_bf16_available())
         return reini_fail(REIN_UNSUPPORTED, "bf16 matrix products need a CPU with AMX; use dtype f32");
-    program->level = narrow != NULL ? narrow->level : best->level;
+    p->program->level = p->narrow != NULL ? p->narrow->level : p->best->level;
+    return REIN_OK;
+}
+
+static reini_kernel *kernel_of(const planner *p, reini_op op) {
+    if (p->narrow != NULL && p->narrow->run[op] != NULL)
+        return p->narrow->run[op];
+    return p->best->run[op] != NULL ? p->best->run[op] : p->reference->run[op];
+}
+
+static rein_status choose_kernels(planner *p) {
+    rein_program *program = p->program;
     for (int i = 0; i < program->n_work; i++) {
         reini_op op = program->work[i].node->op;
-        program->work[i].kernel = best->run[op] != NULL ? best->run[op] : reference->run[op];
-        if (narrow != NULL && narrow->run[op] != NULL)
-            program->work[i].kernel = narrow->run[op];
+        program->work[i].kernel = kernel_of(p, op);
         if (program->work[i].kernel == NULL)
-            return reini_fail(REIN_UNSUPPORTED, "no kernel for op %s at level %s", reini_op_name(op), best->level);
+            return reini_fail(REIN_UNSUPPORTED, "no kernel for op %s at level %s", reini_op_name(op), p->best->level);
     }
     return REIN_OK;
 }
@@ -375,9 +432,11 @@ static rein_status plan(planner *p, const rein_compile_opts *opts) {
     for (int i = 0; i < p->g->n_gradients; i++)
         program->gradient_slot[i] = p->g->gradient[i].slot;
     REINI_TRY(copy_nodes(p));
+    REINI_TRY(choose_tables(p, opts));
     mark_live(p);
+    fuse(p);
     make_steps(p);
-    REINI_TRY(choose_kernels(p, opts));
+    REINI_TRY(choose_kernels(p));
     return place_all(p);
 }
 

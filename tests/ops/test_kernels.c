@@ -344,6 +344,12 @@ static trial dense_trial(reini_op op, shape s, int rows, int act) {
         t.in[0] = outputs;
         t.in[1] = weights;
         t.out = inputs;
+    } else if (op == REINI_DENSE_DX_ACT) {
+        static const int32_t fusable[] = {REIN_ACT_TANH, REIN_ACT_RELU, REIN_ACT_SIGMOID};
+        t.k[6] = fusable[act % 3];
+        t.in[0] = outputs;
+        t.in[1] = weights;
+        t.in[2] = t.out = inputs;
     } else if (op == REINI_DENSE_DW) {
         t.in[0] = inputs;
         t.in[1] = outputs;
@@ -366,6 +372,10 @@ static void test_dense(void **state) {
             check(&t, share);
             t = dense_trial(REINI_DENSE_DX, shapes[s], heights[h], 0);
             check(&t, share);
+            if (shapes[s].members == 1) {
+                t = dense_trial(REINI_DENSE_DX_ACT, shapes[s], heights[h], s + h);
+                check(&t, share);
+            }
             t = dense_trial(REINI_DENSE_DW, shapes[s], heights[h], 0);
             check(&t, 2e-4);
             t = dense_trial(REINI_TRANSPOSE, shapes[s], 1, 0);

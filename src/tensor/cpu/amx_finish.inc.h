@@ -1,7 +1,5 @@
 /* amx_finish.inc.h - from sums in scratch to a layer's outputs; part of simd_amx.c. */
 
-typedef void finish_fn(float *out, int64_t out_row, const float *c, int64_t rows, int64_t lanes);
-
 /* tanh to 3e-6; amx_tanh.h. Adding 1.5 2^23 leaves the nearest whole number in the low bits. */
 WIDE_INLINE wf quick_tanh(wf x) {
     wf a = wf_min(wf_set1(AMX_TANH_LIMIT), wf_abs(x));
@@ -19,19 +17,26 @@ WIDE_INLINE wf gelu(wf x) {
     return wf_mul(x, wf_sigmoid(wf_mul(wf_fma(cube, x, x), wf_set1(1.5957691216f))));
 }
 
-/* `lanes` columns of c (rows x 16, PANEL numbers between rows) through an activation */
+/* rows x columns of c, PANEL numbers between its rows, through an activation */
 #define FINISH(name, value)                                                                                  \
-    static void finish_##name(float *out, int64_t out_row, const float *c, int64_t rows, int64_t lanes) {    \
-        if (lanes < 16) {                                                                                    \
-            for (; rows > 0; rows--, c += PANEL, out += out_row) {                                           \
+    static void finish_##name(float *out, int64_t out_row, const float *c, int64_t rows, int64_t columns) {  \
+        if (columns == PANEL) {                                                                              \
+            _Pragma("GCC unroll 2") for (; rows > 0; rows--, c += PANEL, out += out_row) {                   \
                 wf x = wf_load(c);                                                                           \
-                wf_store_n(out, value, lanes);                                                               \
+                wf_store(out, value);                                                                        \
+                x = wf_load(c + 16);                                                                         \
+                wf_store(out + 16, value);                                                                   \
             }                                                                                                \
             return;                                                                                          \
         }                                                                                                    \
-        _Pragma("GCC unroll 4") for (; rows > 0; rows--, c += PANEL, out += out_row) {                       \
-            wf x = wf_load(c);                                                                               \
-            wf_store(out, value);                                                                            \
+        for (; rows > 0; rows--, c += PANEL, out += out_row) {                                               \
+            for (int64_t j = 0; j < columns; j += 16) {                                                      \
+                wf x = wf_load(c + j);                                                                       \
+                if (j + 16 <= columns)                                                                       \
+                    wf_store(out + j, value);                                                                \
+                else                                                                                         \
+                    wf_store_n(out + j, value, columns - j);                                                 \
+            }                                                                                                \
         }                                                                                                    \
     }
 
@@ -42,7 +47,7 @@ FINISH(silu, wf_mul(x, wf_sigmoid(x)))
 FINISH(gelu, gelu(x))
 FINISH(sigmoid, wf_sigmoid(x))
 
-static finish_fn *const finish[] = {
+static void (*const finish[])(float *, int64_t, const float *, int64_t, int64_t) = {
     [REIN_ACT_IDENTITY] = finish_identity, [REIN_ACT_TANH] = finish_tanh, [REIN_ACT_RELU] = finish_relu,
     [REIN_ACT_SILU] = finish_silu,         [REIN_ACT_GELU] = finish_gelu, [REIN_ACT_SIGMOID] = finish_sigmoid,
 };

@@ -52,58 +52,91 @@ static void tile_configure(void) {
 
 /* ---- products ------------------------------------------------------------------------------------------ */
 
-/* c = start + a b for up to 2 x 2 tiles of c. */
-typedef struct tile_product {
-    const tile *a; /* (high x depth) tiles */
-    const tile *b; /* (depth x 2) tiles, the second of a pair unused when wide is 1 */
-    int64_t high, wide, depth;
+/* 16 rows of a panel: c (16 x 32) = start + a b, then perhaps `out` made from c. */
+typedef struct tile_step {
+    const tile *a; /* (1 x depth) tiles */
+    const tile *b; /* (depth x 2) tiles, the second of a pair unused unless wide */
+    int64_t depth;
+    bool wide;          /* more than 16 columns */
     const float *start; /* NULL = 0 */
     int64_t start_row;  /* numbers between rows of start, 0 = one row for all */
     float *c;
     int64_t c_row;
-} tile_product;
+    /* NULL, or what makes rows x columns of out from c */
+    void (*finish)(float *out, int64_t out_row, const float *c, int64_t rows, int64_t columns);
+    float *out;
+    int64_t out_row, rows, columns;
+} tile_step;
 
-static void tile_pair(const tile_product *p, int64_t m) {
-    bool high = m + 1 < p->high, wide = p->wide > 1;
-    const tile *a = p->a + m * p->depth, *b = p->b;
-    if (p->start != NULL) {
-        const float *start = p->start + m * TILE_ROWS * p->start_row, *below = start + TILE_ROWS * p->start_row;
-        TILE_LOAD(0, start, p->start_row);
-        if (wide)
-            TILE_LOAD(1, start + TILE_ROWS, p->start_row);
-        if (high)
-            TILE_LOAD(2, below, p->start_row);
-        if (high && wide)
-            TILE_LOAD(3, below + TILE_ROWS, p->start_row);
-    } else {
-        TILE_ZERO(0);
-        TILE_ZERO(1);
-        TILE_ZERO(2);
-        TILE_ZERO(3);
+#define TILE_MULTIPLY(s, c0, c1, a0)                           \
+    do {                                                       \
+        if ((s)->start != NULL) {                              \
+            TILE_LOAD(c0, (s)->start, (s)->start_row);         \
+            if ((s)->wide)                                     \
+                TILE_LOAD(c1, (s)->start + 16, (s)->start_row); \
+        } else {                                               \
+            TILE_ZERO(c0);                                     \
+            TILE_ZERO(c1);                                     \
+        }                                                      \
+        for (int64_t k = 0; k < (s)->depth; k++) {             \
+            TILE_LOAD(a0, (s)->a + k, 16);                     \
+            TILE_LOAD(6, (s)->b + 2 * k, 16);                  \
+            TILE_ADD_PRODUCT(c0, a0, 6);                       \
+            if ((s)->wide) {                                   \
+                TILE_LOAD(7, (s)->b + 2 * k + 1, 16);          \
+                TILE_ADD_PRODUCT(c1, a0, 7);                   \
+            }                                                  \
+        }                                                      \
+    } while (0)
+
+#define TILE_KEEP(s, c0, c1)                            \
+    do {                                                \
+        TILE_STORE(c0, (s)->c, (s)->c_row);             \
+        if ((s)->wide)                                  \
+            TILE_STORE(c1, (s)->c + 16, (s)->c_row);    \
+    } while (0)
+
+/* Steps in flight. A store that waits for its product would fill the processor's queues, so a step's tiles are stored
+ * after the next step's products have begun, and finished after those of the step after that. */
+typedef struct tile_queue {
+    tile_step step[2];
+    int64_t count;
+} tile_queue;
+
+static void queue_store(tile_queue *q, int64_t i) {
+    if (i % 2)
+        TILE_KEEP(&q->step[1], 2, 3);
+    else
+        TILE_KEEP(&q->step[0], 0, 1);
+}
+
+static void queue_finish(tile_queue *q, int64_t i) {
+    const tile_step *s = &q->step[i % 2];
+    if (s->finish != NULL)
+        s->finish(s->out, s->out_row, s->c, s->rows, s->columns);
+}
+
+static void queue_push(tile_queue *q, const tile_step *s) {
+    if (q->count % 2)
+        TILE_MULTIPLY(s, 2, 3, 5);
+    else
+        TILE_MULTIPLY(s, 0, 1, 4);
+    if (q->count >= 2)
+        queue_finish(q, q->count);
+    if (q->count >= 1)
+        queue_store(q, q->count - 1);
+    q->step[q->count++ % 2] = *s;
+}
+
+/* The rest of the steps. */
+static void queue_end(tile_queue *q) {
+    if (q->count >= 2)
+        queue_finish(q, q->count);
+    if (q->count >= 1) {
+        queue_store(q, q->count - 1);
+        queue_finish(q, q->count - 1);
     }
-    for (int64_t k = 0; k < p->depth; k++, a++, b += 2) {
-        TILE_LOAD(4, a, 16);
-        TILE_LOAD(6, b, 16);
-        TILE_ADD_PRODUCT(0, 4, 6);
-        if (wide) {
-            TILE_LOAD(7, b + 1, 16);
-            TILE_ADD_PRODUCT(1, 4, 7);
-        }
-        if (high) {
-            TILE_LOAD(5, a + p->depth, 16);
-            TILE_ADD_PRODUCT(2, 5, 6);
-        }
-        if (high && wide)
-            TILE_ADD_PRODUCT(3, 5, 7);
-    }
-    float *c = p->c + m * TILE_ROWS * p->c_row, *c_below = c + TILE_ROWS * p->c_row;
-    TILE_STORE(0, c, p->c_row);
-    if (wide)
-        TILE_STORE(1, c + TILE_ROWS, p->c_row);
-    if (high)
-        TILE_STORE(2, c_below, p->c_row);
-    if (high && wide)
-        TILE_STORE(3, c_below + TILE_ROWS, p->c_row);
+    q->count = 0;
 }
 
 /* ---- packing ------------------------------------------------------------------------------------------- */
@@ -157,21 +190,17 @@ static void pack_pairs(tile *to, const float *b, int64_t b_row, int64_t k, int64
     }
 }
 
-/* x (rows x columns) transposed: tiles (columns / 16 x depth) that hold column i in row i. */
+/* Up to 16 columns of x (rows x columns) transposed: tiles (1 x depth) that hold column i in row i. */
 static void pack_columns(tile *to, const float *x, int64_t x_row, int64_t rows, int64_t columns) {
-    int64_t depth = (rows + TILE_DEPTH - 1) / TILE_DEPTH;
-    for (int64_t j = 0; j < columns; j += TILE_ROWS, to += depth) {
-        for (int64_t k = 0; k < depth; k++) {
-            wf pair[16];
-            for (int p = 0; p < 16; p++) {
-                int64_t r = k * TILE_DEPTH + 2 * p, first = r < rows ? columns - j : 0;
-                int64_t second = r + 1 < rows ? columns - j : 0;
-                const float *from = x + (r < rows ? r : 0) * x_row + j, *next = second ? from + x_row : from;
-                pair[p] = (wf)pack_interleave(pack_load(from, first), pack_load(next, second));
-            }
-            wf_transpose(pair);
-            for (int i = 0; i < TILE_ROWS; i++)
-                _mm512_store_ps(to[k].row[i], pair[i]);
+    for (int64_t first = 0; first < rows; first += TILE_DEPTH, to++) {
+        wf pair[16];
+        for (int p = 0; p < 16; p++) {
+            int64_t r = first + 2 * p, n = r < rows ? columns : 0, n_next = r + 1 < rows ? columns : 0;
+            const float *from = x + (n ? r : 0) * x_row, *next = n_next ? from + x_row : from;
+            pair[p] = (wf)pack_interleave(pack_load(from, n), pack_load(next, n_next));
         }
+        wf_transpose(pair);
+        for (int i = 0; i < TILE_ROWS; i++)
+            _mm512_store_ps(to->row[i], pair[i]);
     }
 }

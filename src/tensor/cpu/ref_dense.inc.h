@@ -64,6 +64,23 @@ static void ref_DENSE_DX(const reini_call *call) {
     }
 }
 
+static void ref_DENSE_DX_ACT(const reini_call *call) {
+    rein_activation act = (rein_activation)call->k[6];
+    ref_DENSE_DX(call);
+    for (int64_t r = 0; r < call->rows; r++) {
+        REAL *dx = row_out(call, r);
+        const REAL *y = row(call, 2, r);
+        for (int64_t i = 0; i < call->out.width; i++) {
+            if (act == REIN_ACT_TANH)
+                dx[i] *= 1 - y[i] * y[i];
+            else if (act == REIN_ACT_SIGMOID)
+                dx[i] *= y[i] * (1 - y[i]);
+            else
+                dx[i] = y[i] > 0 ? dx[i] : 0;
+        }
+    }
+}
+
 static void ref_DENSE_DW(const reini_call *call) {
     dense_shape s = dense_shape_of(call->k);
     for (int64_t e = 0; e < s.members; e++) {

@@ -51,49 +51,56 @@ typedef struct product {
     rein_activation act;
 } product;
 
-/* Columns [j, j + PANEL) of network e, rows [i, i + rows). */
-static void run_panel(const product *g, scratch *s, int64_t e, int64_t i, int64_t rows, int64_t j) {
-    int64_t columns = least(PANEL, g->n - j);
-    float *c = g->c + i * g->c_row + e * g->c_member + j;
-    const float *b = g->b + e * g->k * g->n + j;
-    /* whole tiles without an activation go straight to their place */
-    bool direct = g->act == REIN_ACT_IDENTITY && rows % TILE_ROWS == 0 && columns % TILE_ROWS == 0;
-    tile_product p = {.a = s->a, .b = s->b, .high = (rows + TILE_ROWS - 1) / TILE_ROWS,
-                      .wide = (columns + TILE_ROWS - 1) / TILE_ROWS,
-                      .c = direct ? c : s->c, .c_row = direct ? g->c_row : PANEL};
-    if (g->bias != NULL) {
-        const float *bias = g->bias + e * g->n + j;
-        wf_store(s->bias, pack_load(bias, columns));
-        wf_store(s->bias + 16, pack_load(bias + 16, columns - 16));
-        p.start = s->bias;
-    }
-    for (int64_t k = 0; k < g->k; k += DEPTH) {
-        int64_t depth = least(DEPTH, g->k - k);
-        p.depth = (depth + TILE_DEPTH - 1) / TILE_DEPTH;
-        pack_pairs(s->b, b + k * g->n, g->n, depth, columns);
-        bool pack = (j == 0 && e == 0) || g->k > DEPTH;
-        const float *a = g->a + i * g->a_row + k;
-        /* two tiles are packed while the two before are multiplied */
-        for (int64_t r = 0; r < rows; r += TILE_ROWS) {
-            if (pack)
-                pack_rows(s->a + r / TILE_ROWS * p.depth, a + r * g->a_row, g->a_row, least(TILE_ROWS, rows - r), depth);
-            if (r / TILE_ROWS % 2 == 1 || r + TILE_ROWS >= rows)
-                tile_pair(&p, r / TILE_ROWS / 2 * 2);
+/* The bias of columns [j, j + columns) of network e on whole vectors. */
+static void take_bias(const product *g, scratch *s, int64_t e, int64_t j, int64_t columns) {
+    const float *bias = g->bias + e * g->n + j;
+    wf_store(s->bias, pack_load(bias, columns));
+    wf_store(s->bias + 16, pack_load(bias + 16, columns - 16));
+}
+
+/* Part [k, k + depth) of the products of columns [j, j + PANEL) of network e, rows [i, i + rows). */
+static void run_panel(const product *g, scratch *s, tile_queue *q, int64_t e, int64_t i, int64_t rows, int64_t j,
+                      int64_t k) {
+    int64_t columns = least(PANEL, g->n - j), depth = least(DEPTH, g->k - k);
+    bool pack = (j == 0 && e == 0) || g->k > DEPTH, last = k + depth == g->k;
+    tile_step step = {.b = s->b, .depth = (depth + TILE_DEPTH - 1) / TILE_DEPTH, .wide = columns > TILE_ROWS,
+                      .start = g->bias != NULL ? s->bias : NULL, .out_row = g->c_row, .columns = columns};
+    if (k == 0 && g->bias != NULL)
+        take_bias(g, s, e, j, columns);
+    pack_pairs(s->b, g->b + (e * g->k + k) * g->n + j, g->n, depth, columns);
+    for (int64_t r = 0; r < rows; r += TILE_ROWS) {
+        tile *a = s->a + r / TILE_ROWS * step.depth;
+        step.rows = least(TILE_ROWS, rows - r);
+        if (pack)
+            pack_rows(a, g->a + (i + r) * g->a_row + k, g->a_row, step.rows, depth);
+        step.a = a;
+        step.out = g->c + (i + r) * g->c_row + e * g->c_member + j;
+        /* whole tiles without an activation go straight to their place */
+        bool direct = g->act == REIN_ACT_IDENTITY && step.rows == TILE_ROWS && columns % TILE_ROWS == 0;
+        step.c = direct ? step.out : s->c + r * PANEL;
+        step.c_row = direct ? g->c_row : PANEL;
+        step.finish = direct || !last ? NULL : finish[g->act];
+        if (k > 0) {
+            step.start = step.c;
+            step.start_row = step.c_row;
         }
-        p.start = p.c;
-        p.start_row = p.c_row;
+        queue_push(q, &step);
     }
-    for (int64_t t = 0; !direct && t < columns; t += 16)
-        finish[g->act](c + t, g->c_row, s->c + t, rows, least(16, columns - t));
+    /* what is packed next lies where these operands lie, and sums of the next part start from these */
+    if (g->k > DEPTH)
+        queue_end(q);
 }
 
 static void run_product(const product *g) {
     scratch s;
+    tile_queue q = {.count = 0};
     tile_configure();
     for (int64_t i = 0; i < g->m; i += ROWS)
         for (int64_t e = 0; e < g->members; e++)
             for (int64_t j = 0; j < g->n; j += PANEL)
-                run_panel(g, &s, e, i, least(ROWS, g->m - i), j);
+                for (int64_t k = 0; k < g->k; k += DEPTH)
+                    run_panel(g, &s, &q, e, i, least(ROWS, g->m - i), j, k);
+    queue_end(&q);
 }
 
 typedef struct dense_shape {
@@ -203,8 +210,8 @@ static void amx_DENSE_DX(const reini_call *call) {
 
 typedef struct weight_scratch {
     tile dy[DEPTH / TILE_ROWS * ROWS / TILE_DEPTH]; /* (panels x depth x 2), 64 KB */
-    tile x[ROWS / TILE_ROWS * ROWS / TILE_DEPTH];   /* (columns / 16 x depth), 8 KB */
-    _Alignas(64) float dw[ROWS * PANEL];
+    tile x[2][ROWS / TILE_DEPTH];                   /* (1 x depth), of two steps */
+    _Alignas(64) float dw[2][TILE_ROWS * PANEL];
 } weight_scratch;
 
 /* dw (in x out) += x' dy */
@@ -215,45 +222,44 @@ typedef struct weight_product {
     bool add;
 } weight_product;
 
-/* to (rows x columns) = from, rows numbers apart */
-static void copy_block(float *to, int64_t to_row, const float *from, int64_t from_row, int64_t rows, int64_t columns) {
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t j = 0; j < columns; j += 16) {
-            int64_t n = least(16, columns - j);
-            wf_store_n(to + r * to_row + j, wf_load_n(from + r * from_row + j, n), n);
-        }
+/* Up to 16 rows of dw into scratch, to start from. */
+static void take_block(float *to, const float *from, int64_t from_row, int64_t rows, int64_t columns) {
+    for (int64_t r = 0; r < rows; r++, to += PANEL, from += from_row) {
+        wf_store(to, pack_load(from, columns));
+        wf_store(to + 16, pack_load(from + 16, columns - 16));
+    }
 }
 
-/* Rows [i, i + high) of dw, columns [j, j + PANEL), from packed operands. */
-static void run_weight_panel(const weight_product *g, weight_scratch *s, const tile *dy, int64_t i, int64_t high,
-                             int64_t j, int64_t depth) {
-    int64_t columns = least(PANEL, g->out - j);
-    bool direct = high % TILE_ROWS == 0 && columns % TILE_ROWS == 0;
-    float *dw = g->dw + i * g->out + j;
-    tile_product p = {.a = s->x, .b = dy, .high = (high + TILE_ROWS - 1) / TILE_ROWS,
-                      .wide = (columns + TILE_ROWS - 1) / TILE_ROWS, .depth = depth,
-                      .c = direct ? dw : s->dw, .c_row = direct ? g->out : PANEL};
-    if (!direct && g->add)
-        copy_block(s->dw, PANEL, dw, g->out, high, columns);
-    p.start = g->add ? p.c : NULL;
-    p.start_row = p.c_row;
-    for (int64_t m = 0; m < p.high; m += 2)
-        tile_pair(&p, m);
-    if (!direct)
-        copy_block(dw, g->out, s->dw, PANEL, high, columns);
+/* Rows [i, i + 16) of dw, columns [j, j + PANEL), from packed operands. */
+static void run_weight_panel(const weight_product *g, weight_scratch *s, tile_queue *q, const tile *x, const tile *dy,
+                             int64_t i, int64_t j) {
+    tile_step step = {.a = x, .b = dy, .depth = (g->rows + TILE_DEPTH - 1) / TILE_DEPTH,
+                      .out = g->dw + i * g->out + j, .out_row = g->out,
+                      .rows = least(TILE_ROWS, g->in - i), .columns = least(PANEL, g->out - j)};
+    bool direct = step.rows == TILE_ROWS && step.columns % TILE_ROWS == 0;
+    step.wide = step.columns > TILE_ROWS;
+    step.c = direct ? step.out : s->dw[q->count % 2];
+    step.c_row = step.start_row = direct ? g->out : PANEL;
+    step.start = g->add ? step.c : NULL;
+    step.finish = direct ? NULL : finish_identity;
+    if (g->add && !direct)
+        take_block(s->dw[q->count % 2], step.out, g->out, step.rows, step.columns);
+    queue_push(q, &step);
 }
 
 /* Up to ROWS rows, columns [n, n + DEPTH) of dw. */
 static void run_weight_block(const weight_product *g, weight_scratch *s, int64_t n) {
     int64_t depth = (g->rows + TILE_DEPTH - 1) / TILE_DEPTH, end = least(n + DEPTH, g->out);
+    tile_queue q = {.count = 0};
     for (int64_t j = n; j < end; j += PANEL)
         pack_pairs(s->dy + (j - n) / PANEL * 2 * depth, g->dy + j, g->dy_row, g->rows, least(PANEL, end - j));
-    for (int64_t i = 0; i < g->in; i += ROWS) {
-        int64_t high = least(ROWS, g->in - i);
-        pack_columns(s->x, g->x + i, g->x_row, g->rows, high);
+    for (int64_t i = 0; i < g->in; i += TILE_ROWS) {
+        tile *x = s->x[i / TILE_ROWS % 2];
+        pack_columns(x, g->x + i, g->x_row, g->rows, least(TILE_ROWS, g->in - i));
         for (int64_t j = n; j < end; j += PANEL)
-            run_weight_panel(g, s, s->dy + (j - n) / PANEL * 2 * depth, i, high, j, depth);
+            run_weight_panel(g, s, &q, x, s->dy + (j - n) / PANEL * 2 * depth, i, j);
     }
+    queue_end(&q);
 }
 
 static void run_weight_product(const weight_product *whole) {

@@ -18,7 +18,22 @@ typedef struct gemm {
     int64_t m, n, k;
     const float *bias; /* (n), or NULL */
     bool add;          /* start from c; else from the bias, or 0 */
+    const float *y;    /* laid out as c, n a multiple of the lanes: multiply by act's derivative at value y; or NULL */
+    rein_activation act;
 } gemm;
+
+/* dy times the derivative of tanh or relu where its value is y, as TANH_GRAD and RELU_GRAD compute it */
+WIDE_INLINE wf gemm_slope(wf dy, wf y, const rein_activation act) {
+    if (act == REIN_ACT_TANH)
+        return wf_mul(dy, wf_fnma(y, y, wf_set1(1.0f)));
+    return wf_select(wf_lt(wf_zero(), y), dy, wf_zero());
+}
+
+/* Applies it to a block's sums. */
+#define GEMM_SLOPE(act)                                                                                  \
+    _Pragma("GCC unroll 16") for (int x = 0; x < mr; x++)                                                \
+        _Pragma("GCC unroll 4") for (int v = 0; v < nv; v++)                                             \
+            sum[x][v] = gemm_slope(sum[x][v], wf_load(g->y + (i + x) * g->c_row + j + v * WF_LANES), act)
 
 /* the compiler forgets how the value was computed */
 #define HIDE(x) __asm__("" : "+r"(x))
@@ -72,6 +87,11 @@ WIDE_INLINE void gemm_block(const gemm *g, const int mr, const int nv, int64_t i
 #pragma GCC unroll 4
         for (int q = 0; q < (mr + 3) / 4; q++)
             quad[q] += a_k;
+    }
+    if (!partial && g->y && g->act == REIN_ACT_TANH) {
+        GEMM_SLOPE(REIN_ACT_TANH);
+    } else if (!partial && g->y && g->act == REIN_ACT_RELU) {
+        GEMM_SLOPE(REIN_ACT_RELU);
     }
 #pragma GCC unroll 16
     for (int x = 0; x < mr; x++)

@@ -202,11 +202,18 @@ static void map_blocks(const reini_call *call, int operands, flat_fn *flat, rein
     }
 }
 
-/* The row x of `width` numbers, over and over up to n numbers: every copy doubles what is there. */
+/* The row x of `width` numbers, over and over up to n numbers (and to the end of a vector): vector after vector from a
+ * short stretch of them, each starting where the one before left off. */
 static void lay_out(float *to, const float *x, int64_t width, int64_t n) {
-    memcpy(to, x, (size_t)width * sizeof(float));
-    for (int64_t done = width; done < n; done *= 2)
-        memcpy(to + done, to, (size_t)least(done, n - done) * sizeof(float));
+    float stretch[MAP_BLOCK / 4 + WF_LANES];
+    int64_t step = WF_LANES % width, phase = 0;
+    for (int64_t i = 0, j = 0; i < width + WF_LANES; i++, j = j + 1 == width ? 0 : j + 1)
+        stretch[i] = x[j];
+    for (int64_t i = 0; i < n; i += WF_LANES) {
+        wf_store(to + i, wf_load(stretch + phase));
+        phase += step;
+        phase = phase >= width ? phase - width : phase;
+    }
 }
 
 /* Contiguous rows beside rows that repeat (a mean, a bias): the repeated row is laid out a few times, and
