@@ -70,8 +70,10 @@ typedef struct data {
     uint8_t mask[STEPS * ACTIONS];
 } data;
 
-static const data *the_data(void) {
-    static data d;
+/* filled once, before threads use it */
+static data d;
+
+static int fill_data(void **state) {
     rein_rng rng = rein_rng_make(2, 0);
     for (int i = 0; i < STEPS * OBS; i++)
         d.obs[i] = d.obs_f[i] = (float)rein_rng_normal(&rng);
@@ -83,7 +85,7 @@ static const data *the_data(void) {
     }
     for (int i = 0; i < ROWS; i++)
         d.index[i] = (int32_t)rein_rng_below(&rng, STEPS);
-    return &d;
+    return 0;
 }
 
 typedef struct outcome {
@@ -95,38 +97,55 @@ static double number(const void *at, rein_dtype real, int64_t i) {
     return real == REIN_F64 ? ((const double *)at)[i] : (double)((const float *)at)[i];
 }
 
+/* a model's parameters, and where their gradient goes */
+typedef struct values {
+    rein_store *params, *grads;
+} values;
+
+static values values_new(const model *m, rein_dtype real) {
+    values v = {NULL, NULL};
+    assert_ok(rein_store_new(m->layout, real, &v.params));
+    assert_ok(rein_store_new(m->layout, real, &v.grads));
+    rein_store_init(v.params, 3);
+    return v;
+}
+
+static void values_free(values *v) {
+    rein_store_free(v->params);
+    rein_store_free(v->grads);
+}
+
 /* the first `rows` rows of the data */
-static void model_run(const model *m, rein_dtype real, int threads, int rows, outcome *out) {
-    const data *d = the_data();
+static void run_with(const model *m, const values *v, rein_dtype real, int threads, int rows, outcome *out) {
     rein_pool *pool = rein_pool_new(threads);
     rein_exec *exec = NULL;
-    rein_store *params = NULL, *grads = NULL;
     assert_ok(rein_exec_new(m->program, pool, &exec));
-    assert_ok(rein_store_new(m->layout, real, &params));
-    assert_ok(rein_store_new(m->layout, real, &grads));
-    rein_store_init(params, 3);
-    rein_exec_bind_store(exec, m->slot, params);
-    rein_exec_bind_gradient(exec, 0, grads);
-    rein_exec_bind(exec, m->obs, real == REIN_F64 ? (const void *)d->obs : d->obs_f, 0);
-    rein_exec_bind(exec, m->adv, real == REIN_F64 ? (const void *)d->adv : d->adv_f, 0);
-    rein_exec_bind(exec, m->action, d->action, 0);
-    rein_exec_bind(exec, m->mask, d->mask, 0);
-    rein_exec_bind(exec, m->index, d->index, 0);
+    rein_exec_bind_store(exec, m->slot, v->params);
+    rein_exec_bind_gradient(exec, 0, v->grads);
+    rein_exec_bind(exec, m->obs, real == REIN_F64 ? (const void *)d.obs : d.obs_f, 0);
+    rein_exec_bind(exec, m->adv, real == REIN_F64 ? (const void *)d.adv : d.adv_f, 0);
+    rein_exec_bind(exec, m->action, d.action, 0);
+    rein_exec_bind(exec, m->mask, d.mask, 0);
+    rein_exec_bind(exec, m->index, d.index, 0);
     rein_exec_rows(exec, m->rows, rows);
     for (int again = 0; again < 2; again++) /* sums start anew in every run */
         rein_exec_run(exec);
-    *out = (outcome){.loss = rein_exec_scalar(exec, m->loss), .parameters = rein_store_size(params)};
+    *out = (outcome){.loss = rein_exec_scalar(exec, m->loss), .parameters = rein_store_size(v->params)};
     assert_true(out->parameters <= MOST_PARAMETERS);
     for (int i = 0; i < rows; i++) {
         out->value[i] = number(rein_exec_data(exec, m->value), real, i);
         out->logp[i] = number(rein_exec_data(exec, m->logp), real, i);
     }
     for (int64_t i = 0; i < out->parameters; i++)
-        out->gradient[i] = number(rein_store_view(grads), real, i);
-    rein_store_free(params);
-    rein_store_free(grads);
+        out->gradient[i] = number(rein_store_view(v->grads), real, i);
     rein_exec_free(exec);
     rein_pool_free(pool);
+}
+
+static void model_run(const model *m, rein_dtype real, int threads, int rows, outcome *out) {
+    values v = values_new(m, real);
+    run_with(m, &v, real, threads, rows, out);
+    values_free(&v);
 }
 
 static void outcome_of(rein_dtype real, rein_compile_opts opts, int threads, int rows, outcome *out) {
@@ -633,12 +652,13 @@ static void test_random_rows(void **state) {
 
 typedef struct user {
     const model *m;
+    values v;
     outcome out;
 } user;
 
 static void *run_alone(void *argument) {
     user *u = argument;
-    model_run(u->m, REIN_F32, 1, 199, &u->out);
+    run_with(u->m, &u->v, REIN_F32, 1, 199, &u->out);
     return NULL;
 }
 
@@ -650,11 +670,13 @@ static void test_programs_are_shared(void **state) {
     model_run(&m, REIN_F32, 1, 199, &expected);
     for (int i = 0; i < 3; i++) {
         users[i].m = &m;
+        users[i].v = values_new(&m, REIN_F32);
         assert_int_equal(pthread_create(&threads[i], NULL, run_alone, &users[i]), 0);
     }
     for (int i = 0; i < 3; i++) {
         pthread_join(threads[i], NULL);
         assert_memory_equal(&users[i].out, &expected, sizeof expected);
+        values_free(&users[i].v);
     }
     model_free(&m);
 }
@@ -678,7 +700,7 @@ static int all(const char *level) {
         cmocka_unit_test(test_random_rows),
         cmocka_unit_test(test_programs_are_shared),
     };
-    return cmocka_run_group_tests_name(level, tests, NULL, NULL);
+    return cmocka_run_group_tests_name(level, tests, fill_data, NULL);
 }
 
 int main(void) {
