@@ -42,8 +42,8 @@ int main(int argc, char **argv) {
     }
     qsort(seconds, (size_t)repetitions, sizeof *seconds, ascending);
     double median = seconds[repetitions / 2];
-    printf("GAE, %d environments x %d steps: median %.2f us, %.3f ns a step (checksum %.6f)\n", N, T, 1e6 * median,
-           1e9 * median / (T * N), (double)adv[0]);
+    printf("GAE, %d environments x %d steps: median %.2f us, %.3f ns a step (checksum %.6f)\n", N, T,
+           1e6 * median, 1e9 * median / (T * N), (double)adv[0]);
     free(seconds);
     return 0;
 }

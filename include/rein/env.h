@@ -75,13 +75,13 @@ typedef struct rein_slab {
 } rein_slab;
 
 typedef struct rein_env_type {
-    uint32_t abi;        /* REIN_ENV_ABI */
-    const char *id;      /* "CartPole-v1" */
-    const char *doc;     /* one line */
+    uint32_t abi;    /* REIN_ENV_ABI */
+    const char *id;  /* "CartPole-v1" */
+    const char *doc; /* one line */
     rein_space obs, act;
-    int32_t horizon;     /* time limit in steps, 0 = none */
-    size_t state_size;   /* bytes of the plain state */
-    size_t config_size;  /* bytes of the config struct, 0 = no config */
+    int32_t horizon;    /* time limit in steps, 0 = none */
+    size_t state_size;  /* bytes of the plain state */
+    size_t config_size; /* bytes of the config struct, 0 = no config */
     const rein_field *fields;
     int n_fields;
     double reward_threshold; /* return that counts as solved, NAN = none */
@@ -119,10 +119,10 @@ REIN_API rein_status rein_env_register(const rein_env_type *type);
 typedef struct rein_vec rein_vec;
 
 typedef struct rein_vec_opts {
-    int n;                /* environments, >= 1 */
-    uint64_t seed;        /* environment i draws from stream (seed, i) */
-    const void *config;   /* the type's config struct, copied; NULL = defaults */
-    int32_t horizon;      /* replaces the type's time limit; 0 = the type's, -1 = none */
+    int n;              /* environments, >= 1 */
+    uint64_t seed;      /* environment i draws from stream (seed, i) */
+    const void *config; /* the type's config struct, copied; NULL = defaults */
+    int32_t horizon;    /* replaces the type's time limit; 0 = the type's, -1 = none */
 } rein_vec_opts;
 
 /* A vector of n environments of one type; every environment is reset. The caller frees it. */

@@ -89,14 +89,14 @@ typedef struct rein_field {
 } rein_field;
 
 #define REIN_FIELD_MEMBER(kind, name, initial, low, high, doc) rein_type_##kind name;
-#define REIN_FIELD_MEMBER_ENUM(name, initial, choices, doc) rein_type_ENUM name;
-#define REIN_FIELDS_STRUCT(LIST) LIST(REIN_FIELD_MEMBER, REIN_FIELD_MEMBER_ENUM)
+#define REIN_FIELD_MEMBER_ENUM(name, initial, choices, doc)    rein_type_ENUM name;
+#define REIN_FIELDS_STRUCT(LIST)                               LIST(REIN_FIELD_MEMBER, REIN_FIELD_MEMBER_ENUM)
 
 /* Rows of the table. The file that makes a table names its struct first, for offsetof:
  *     #define REIN_FIELD_OWNER my_config                                                          */
-#define REIN_FIELD_ROW(kind, name, initial, low, high, doc) \
+#define REIN_FIELD_ROW(kind, name, initial, low, high, doc)                                                  \
     {REIN_FIELD_##kind, #name, initial, low, high, NULL, doc, offsetof(REIN_FIELD_OWNER, name)},
-#define REIN_FIELD_ROW_ENUM(name, initial, choices, doc) \
+#define REIN_FIELD_ROW_ENUM(name, initial, choices, doc)                                                     \
     {REIN_FIELD_ENUM, #name, initial, 0, 0, choices, doc, offsetof(REIN_FIELD_OWNER, name)},
 #define REIN_FIELDS_TABLE(LIST) LIST(REIN_FIELD_ROW, REIN_FIELD_ROW_ENUM)
 

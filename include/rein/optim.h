@@ -15,16 +15,21 @@
 extern "C" {
 #endif
 
-typedef enum rein_optim_kind { REIN_OPTIM_ADAM, REIN_OPTIM_ADAMW, REIN_OPTIM_SGD, REIN_OPTIM_RMSPROP } rein_optim_kind;
+typedef enum rein_optim_kind {
+    REIN_OPTIM_ADAM,
+    REIN_OPTIM_ADAMW,
+    REIN_OPTIM_SGD,
+    REIN_OPTIM_RMSPROP
+} rein_optim_kind;
 
 typedef struct rein_optim_config {
-    int kind;            /* rein_optim_kind */
-    double beta1, beta2; /* Adam; Kingma & Ba 2015 */
-    double eps;          /* added to the root */
-    double weight_decay; /* ADAMW: decoupled (Loshchilov & Hutter 2019); SGD: added to the gradient */
-    double momentum;     /* SGD */
-    int nesterov;        /* SGD */
-    double alpha;        /* RMSprop's smoothing */
+    int kind;             /* rein_optim_kind */
+    double beta1, beta2;  /* Adam; Kingma & Ba 2015 */
+    double eps;           /* added to the root */
+    double weight_decay;  /* ADAMW: decoupled (Loshchilov & Hutter 2019); SGD: added to the gradient */
+    double momentum;      /* SGD */
+    int nesterov;         /* SGD */
+    double alpha;         /* RMSprop's smoothing */
     double max_grad_norm; /* global L2 clip over the layout's trained groups, 0 = off */
     const char *groups;   /* groups to train, "actor,critic"; NULL = all; copied */
 } rein_optim_config;

@@ -20,16 +20,17 @@ extern "C" {
 #endif
 
 /* Settings every training run has, whatever the algorithm. */
-#define REIN_RUN_FIELDS(F, E)                                                                              \
-    F(COUNT, steps, "1e5", 1, 1e15, "environment steps to train for")                                      \
-    F(INT, seed, "0", 0, 9e15, "seed of everything random in the run")                                     \
-    F(INT, threads, "0", 0, 1024, "worker threads, 0 = one per core; never changes results")               \
-    F(COUNT, eval_every, "0", 0, 1e15, "environment steps between evaluations during training, 0 = none")  \
-    F(INT, eval_episodes, "100", 1, 1e6, "greedy episodes of the final evaluation")                        \
-    F(INT, eval_every_episodes, "20", 1, 1e6, "greedy episodes of each evaluation during training")        \
-    F(REAL, stop_at, "inf", -1e300, INFINITY, "stop once an evaluation during training reaches this mean return") \
-    F(COUNT, checkpoint_every, "0", 0, 1e15, "environment steps between checkpoints, 0 = every 30 seconds") \
-    F(INT, log_every, "1", 1, 1e9, "iterations between rows of metrics.csv")                               \
+#define REIN_RUN_FIELDS(F, E)                                                                                \
+    F(COUNT, steps, "1e5", 1, 1e15, "environment steps to train for")                                        \
+    F(INT, seed, "0", 0, 9e15, "seed of everything random in the run")                                       \
+    F(INT, threads, "0", 0, 1024, "worker threads, 0 = one per core; never changes results")                 \
+    F(COUNT, eval_every, "0", 0, 1e15, "environment steps between evaluations during training, 0 = none")    \
+    F(INT, eval_episodes, "100", 1, 1e6, "greedy episodes of the final evaluation")                          \
+    F(INT, eval_every_episodes, "20", 1, 1e6, "greedy episodes of each evaluation during training")          \
+    F(REAL, stop_at, "inf", -1e300, INFINITY,                                                                \
+      "stop once an evaluation during training reaches this mean return")                                    \
+    F(COUNT, checkpoint_every, "0", 0, 1e15, "environment steps between checkpoints, 0 = every 30 seconds")  \
+    F(INT, log_every, "1", 1, 1e9, "iterations between rows of metrics.csv")                                 \
     E(dtype, "f32", "f32|bf16", "number format of matrix products, where the machine has it")
 
 typedef struct rein_run_config {
@@ -53,7 +54,8 @@ typedef struct rein_train_opts {
     const char *resume; /* run directory to continue; algorithm, environment and settings come from it */
     int force;          /* an existing run directory is replaced */
     FILE *progress;     /* progress line, NULL = silent */
-    const volatile sig_atomic_t *stop; /* non-zero: save a checkpoint and return REIN_INTERRUPTED; NULL = never */
+    const volatile sig_atomic_t
+        *stop; /* non-zero: save a checkpoint and return REIN_INTERRUPTED; NULL = never */
 } rein_train_opts;
 
 typedef struct rein_summary {
@@ -77,15 +79,15 @@ typedef struct rein_summary {
 REIN_API rein_status rein_train(const rein_train_opts *opts, rein_summary *summary);
 
 typedef struct rein_eval_opts {
-    const char *path;   /* run directory or policy file */
-    const char *env;    /* NULL = the policy's */
+    const char *path;             /* run directory or policy file */
+    const char *env;              /* NULL = the policy's */
     const rein_setting *settings; /* "env.NAME" perturbs the dynamics */
     int n_settings;
-    int episodes;       /* 0 = 100 */
+    int episodes; /* 0 = 100 */
     uint64_t seed;
-    int sample;         /* draw actions instead of taking the most likely */
-    double obs_noise;   /* standard deviation of Gaussian noise added to box observations */
-    int threads;        /* 0 = one per core */
+    int sample;       /* draw actions instead of taking the most likely */
+    double obs_noise; /* standard deviation of Gaussian noise added to box observations */
+    int threads;      /* 0 = one per core */
     const volatile sig_atomic_t *stop;
 } rein_eval_opts;
 
@@ -96,7 +98,7 @@ typedef struct rein_eval_result {
     double return_mean, return_std, return_min, return_max, return_iqm;
     double return_low, return_high; /* 95% bootstrap interval of the mean */
     double length_mean;
-    double success_rate;   /* share of episodes reaching the environment's threshold, NAN without one */
+    double success_rate;       /* share of episodes reaching the environment's threshold, NAN without one */
     double wall_s, latency_us; /* time of one batched act call divided by its rows */
 } rein_eval_result;
 
@@ -118,7 +120,7 @@ REIN_API const rein_field *rein_run_fields(int *n);
 typedef struct rein_preset {
     const char *algo, *env, *name; /* name "tuned" is the default */
     const char *doc;
-    const char *settings;          /* "n_envs=8 gamma=0.98 ..." */
+    const char *settings; /* "n_envs=8 gamma=0.98 ..." */
 } rein_preset;
 REIN_API const rein_preset *rein_preset_at(int i); /* NULL past the end */
 

@@ -29,16 +29,16 @@ extern "C" {
 #endif
 
 /* code, meaning */
-#define REIN_STATUS_LIST(X)                                          \
-    X(OK, "success")                                                 \
-    X(USAGE, "wrong usage: an argument, a name or a value is wrong") \
-    X(NOMEM, "out of memory")                                        \
-    X(IO, "a file could not be read or written")                     \
-    X(FORMAT, "a file is damaged or not of the expected kind")       \
-    X(MISMATCH, "two things that must fit together do not")          \
-    X(UNSUPPORTED, "this build or this method cannot do that")       \
-    X(DIVERGED, "training diverged: losses or gradients not finite") \
-    X(INTERRUPTED, "stopped on request")                             \
+#define REIN_STATUS_LIST(X)                                                                                  \
+    X(OK, "success")                                                                                         \
+    X(USAGE, "wrong usage: an argument, a name or a value is wrong")                                         \
+    X(NOMEM, "out of memory")                                                                                \
+    X(IO, "a file could not be read or written")                                                             \
+    X(FORMAT, "a file is damaged or not of the expected kind")                                               \
+    X(MISMATCH, "two things that must fit together do not")                                                  \
+    X(UNSUPPORTED, "this build or this method cannot do that")                                               \
+    X(DIVERGED, "training diverged: losses or gradients not finite")                                         \
+    X(INTERRUPTED, "stopped on request")                                                                     \
     X(INTERNAL, "an internal error")
 
 typedef enum rein_status {

@@ -107,8 +107,8 @@ REIN_API rein_tensor *rein_add(rein_tensor *a, rein_tensor *b);
 REIN_API rein_tensor *rein_sub(rein_tensor *a, rein_tensor *b);
 REIN_API rein_tensor *rein_mul(rein_tensor *a, rein_tensor *b);
 REIN_API rein_tensor *rein_div(rein_tensor *a, rein_tensor *b);
-REIN_API rein_tensor *rein_min(rein_tensor *a, rein_tensor *b); /* ties: the gradient goes to a */
-REIN_API rein_tensor *rein_max(rein_tensor *a, rein_tensor *b); /* ties: the gradient goes to a */
+REIN_API rein_tensor *rein_min(rein_tensor *a, rein_tensor *b);  /* ties: the gradient goes to a */
+REIN_API rein_tensor *rein_max(rein_tensor *a, rein_tensor *b);  /* ties: the gradient goes to a */
 REIN_API rein_tensor *rein_less(rein_tensor *a, rein_tensor *b); /* 1 where a < b, else 0; no gradient */
 /* a where condition (U8 or real, non-zero = true), else b. */
 REIN_API rein_tensor *rein_where(rein_tensor *condition, rein_tensor *a, rein_tensor *b);
@@ -207,9 +207,9 @@ REIN_API rein_tensor *rein_tangent(rein_tensor *y, int slot, int direction_slot)
 REIN_API rein_tensor *rein_output(rein_tensor *x, const char *name);
 
 typedef struct rein_compile_opts {
-    rein_dtype matmul;    /* REIN_F32 (0), or REIN_BF16 where the machine has it */
-    int tile;             /* rows per tile, 0 = automatic */
-    int reference;        /* non-zero: reference kernels only */
+    rein_dtype matmul; /* REIN_F32 (0), or REIN_BF16 where the machine has it */
+    int tile;          /* rows per tile, 0 = automatic */
+    int reference;     /* non-zero: reference kernels only */
 } rein_compile_opts;
 
 typedef struct rein_program rein_program; /* compiled, constant, shared by threads */
@@ -229,7 +229,8 @@ REIN_API void rein_pool_free(rein_pool *pool);
 REIN_API int rein_pool_threads(const rein_pool *pool);
 /* Runs fn(user, task, worker) once for every task in [0, tasks), on any of the workers [0, threads); returns when all
  * are done. Calls of one worker never overlap. Not for two threads at once on one pool. NULL runs on the caller. */
-REIN_API void rein_pool_run(rein_pool *pool, int tasks, void (*fn)(void *user, int task, int worker), void *user);
+REIN_API void rein_pool_run(rein_pool *pool, int tasks, void (*fn)(void *user, int task, int worker),
+                            void *user);
 
 /* pool NULL = the calling thread. The program and the pool must outlive the exec. */
 REIN_API rein_status rein_exec_new(const rein_program *program, rein_pool *pool, rein_exec **out);

@@ -38,8 +38,8 @@ typedef struct reini_report {
     int64_t episodes;                 /* finished since the start */
     double return_mean, length_mean;  /* over the last 100 finished episodes */
     double seconds_env, seconds_act, seconds_update; /* of this iteration */
-    int64_t skipped_updates;          /* since the start: updates dropped as not finite */
-    bool diverged;                    /* give up: too many updates in a row were not finite */
+    int64_t skipped_updates;                         /* since the start: updates dropped as not finite */
+    bool diverged;                                   /* give up: too many updates in a row were not finite */
 } reini_report;
 
 typedef struct reini_algo {

@@ -30,10 +30,11 @@
  */
 #include <math.h>
 #include <string.h>
-#include <time.h>
 #include <rein/optim.h>
 #include "algo/algo.h"
+#include "base/clock.h"
 #include "rl/advantage.h"
+#include "rl/learner.h"
 #include "rl/pg_loss.h"
 #include "rl/rollout.h"
 #include "rl/shuffle.h"
@@ -56,14 +57,9 @@
     F(BOOL, normalize_advantage, "true", 0, 1, "advantages to mean 0, deviation 1 in each minibatch")        \
     F(SCHEDULE, ent_coef, "0", 0, 1e3, "c_e: price on entropy")                                              \
     F(REAL, vf_coef, "0.5", 0, 1e3, "c_v: weight of the value loss")                                         \
-    F(REAL, max_grad_norm, "0.5", 0, 1e9, "global gradient norm clip, 0 = off")                              \
     F(BOOL, critic, "true", 0, 1, "learn a value function; false is policy-only PPO")                        \
-    F(BOOL, norm_reward, "false", 0, 1, "rewards divided by the deviation of the discounted return")         \
-    E(optimizer, "adam", "adam|adamw|sgd|rmsprop", "optimizer")                                              \
-    F(REAL, adam_eps, "1e-5", 0, 1, "epsilon beside the root in Adam and RMSprop")                           \
-    F(REAL, weight_decay, "0", 0, 10, "AdamW's decoupled decay, SGD's L2 term")                              \
-    F(REAL, momentum, "0.9", 0, 1, "SGD's momentum")
-#define PPO_FIELDS(F, E) PPO_OWN_FIELDS(F, E) REINI_NET_FIELDS(F, E)
+    F(BOOL, norm_reward, "false", 0, 1, "rewards divided by the deviation of the discounted return")
+#define PPO_FIELDS(F, E) PPO_OWN_FIELDS(F, E) REINI_OPTIM_FIELDS(F, E) REINI_NET_FIELDS(F, E)
 
 typedef struct ppo_config {
     REIN_FIELDS_STRUCT(PPO_FIELDS)
@@ -76,17 +72,17 @@ enum { ADVANTAGE_GAE, ADVANTAGE_TD, ADVANTAGE_MC };
 enum { OBJECTIVE_CLIP, OBJECTIVE_PENALTY };
 
 /* metric, name of its column */
-#define PPO_METRICS(X)                               \
-    X(POLICY_LOSS, "train/policy_loss")              \
-    X(VALUE_LOSS, "train/value_loss")                \
-    X(ENTROPY, "train/entropy")                      \
-    X(APPROX_KL, "train/approx_kl")                  \
-    X(CLIP_FRACTION, "train/clip_fraction")          \
-    X(EXPLAINED_VARIANCE, "train/explained_variance") \
-    X(GRAD_NORM, "train/grad_norm")                  \
-    X(LEARNING_RATE, "train/learning_rate")          \
-    X(CLIP_RANGE, "train/clip_range")                \
-    X(KL_COEF, "train/kl_coef")                      \
+#define PPO_METRICS(X)                                                                                       \
+    X(POLICY_LOSS, "train/policy_loss")                                                                      \
+    X(VALUE_LOSS, "train/value_loss")                                                                        \
+    X(ENTROPY, "train/entropy")                                                                              \
+    X(APPROX_KL, "train/approx_kl")                                                                          \
+    X(CLIP_FRACTION, "train/clip_fraction")                                                                  \
+    X(EXPLAINED_VARIANCE, "train/explained_variance")                                                        \
+    X(GRAD_NORM, "train/grad_norm")                                                                          \
+    X(LEARNING_RATE, "train/learning_rate")                                                                  \
+    X(CLIP_RANGE, "train/clip_range")                                                                        \
+    X(KL_COEF, "train/kl_coef")                                                                              \
     X(UPDATES, "train/updates")
 
 enum {
@@ -117,24 +113,24 @@ typedef struct ppo {
     rein_graph *g;
     rein_program *program;
     rein_exec *exec;
-    int rows, steps, slot;      /* extents of a minibatch and of the rollout; the policy's slot */
+    int rows, steps, slot; /* extents of a minibatch and of the rollout; the policy's slot */
     reini_policy_inputs in;
     struct {
-        rein_tensor *index;     /* (rows x 1) which step of the rollout */
+        rein_tensor *index; /* (rows x 1) which step of the rollout */
         rein_tensor *obs, *action, *mask, *output, *logp, *adv, *ret, *value; /* (steps x ...) */
-        rein_tensor *log_std;   /* static (act size) of the policy that acted; boxes with a penalty */
+        rein_tensor *log_std; /* static (act size) of the policy that acted; boxes with a penalty */
         rein_tensor *clip_low, *clip_high, *ent_coef, *kl_coef, *adv_mean, *adv_scale;
     } u;
     rein_tensor *policy_loss, *value_loss, *entropy, *approx_kl, *clip_fraction, *kl, *loss;
 
-    int32_t *order;             /* (T N) a permutation of the rollout's steps */
-    float *log_std;             /* (act size) as it was at collection */
-    uint32_t *words;            /* (T N, rounded up) random bits it is made from */
-    uint64_t shuffles;          /* permutations drawn so far */
+    int32_t *order;    /* (T N) a permutation of the rollout's steps */
+    float *log_std;    /* (act size) as it was at collection */
+    uint32_t *words;   /* (T N, rounded up) random bits it is made from */
+    uint64_t shuffles; /* permutations drawn so far */
     int64_t env_steps;
     int64_t skipped, skipped_in_a_row;
     double kl_coef;
-    bool warm;                  /* the warm-up rollout for observation statistics is done */
+    bool warm; /* the warm-up rollout for observation statistics is done */
 } ppo;
 
 /* ---- the objective ------------------------------------------------------------------------------------- */
@@ -204,12 +200,6 @@ static rein_tensor *ppo_loss(ppo *p) {
 
 /* ---- one iteration ------------------------------------------------------------------------------------- */
 
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* Observation statistics need experience before the first update: one rollout that nothing else is learned from. */
 static void warm_up(ppo *p, reini_report *report) {
     if (p->warm || p->policy->net.norm_obs == REINI_NORM_NONE)
@@ -225,7 +215,8 @@ static void warm_up(ppo *p, reini_report *report) {
 static void estimate_advantages(ppo *p) {
     reini_rollout *r = reini_collector_rollout(p->collector);
     static const double lambda_of[] = {[ADVANTAGE_TD] = 0, [ADVANTAGE_MC] = 1};
-    double lambda = p->config.advantage == ADVANTAGE_GAE ? p->config.gae_lambda : lambda_of[p->config.advantage];
+    double lambda =
+        p->config.advantage == ADVANTAGE_GAE ? p->config.gae_lambda : lambda_of[p->config.advantage];
     if (p->config.norm_reward)
         reini_reward_scale_apply(&p->reward_scale, r->reward, r->done, r->T);
     reini_collector_evaluate(p->collector, p->config.gamma);
@@ -348,7 +339,7 @@ static void ppo_iterate(void *self, reini_report *report) {
     reini_rollout *r = reini_collector_rollout(p->collector);
     warm_up(p, report);
     reini_collector_run(p->collector, &report->seconds_env, &report->seconds_act);
-    double start = seconds();
+    double start = reini_seconds();
     estimate_advantages(p);
     learn(p, report->metric);
     if (p->policy->net.norm_obs == REINI_NORM_RUNNING)
@@ -357,7 +348,7 @@ static void ppo_iterate(void *self, reini_report *report) {
     p->env_steps += r->T * r->N;
 
     const reini_episodes *episodes = reini_collector_episodes(p->collector);
-    report->seconds_update = seconds() - start;
+    report->seconds_update = reini_seconds() - start;
     report->env_steps = p->env_steps;
     report->episodes = episodes->count;
     report->return_mean = reini_episodes_mean_return(episodes);
@@ -374,10 +365,12 @@ static rein_status ppo_check(const void *config, const reini_context *context) {
     if (context->env->obs.kind != REIN_SPACE_BOX)
         return reini_fail(REIN_USAGE, "ppo needs box observations; %s has another kind", context->env->id);
     if (n > INT32_MAX)
-        return reini_fail(REIN_USAGE, "n_envs x n_steps is %lld, more than 2^31 steps an iteration", (long long)n);
+        return reini_fail(REIN_USAGE, "n_envs x n_steps is %lld, more than 2^31 steps an iteration",
+                          (long long)n);
     if (c->batch_size > n)
         return reini_fail(REIN_USAGE, "batch_size: %lld is larger than n_envs x n_steps = %lld x %lld = %lld",
-                          (long long)c->batch_size, (long long)c->n_envs, (long long)c->n_steps, (long long)n);
+                          (long long)c->batch_size, (long long)c->n_envs, (long long)c->n_steps,
+                          (long long)n);
     if (c->norm_obs == REINI_NORM_NONE || context->env->obs.kind == REIN_SPACE_BOX)
         return REIN_OK;
     return reini_fail(REIN_USAGE, "norm_obs: only box observations can be standardised");
@@ -400,7 +393,8 @@ static rein_status build_program(ppo *p) {
     p->u.adv_scale = rein_uniform(p->g, "adv_scale", 1);
     reini_policy_norm_inputs(p->policy, p->g, &p->in);
     p->loss = rein_output(ppo_loss(p), "loss");
-    rein_tensor **read[] = {&p->policy_loss, &p->value_loss, &p->entropy, &p->approx_kl, &p->clip_fraction, &p->kl};
+    rein_tensor **read[] = {&p->policy_loss, &p->value_loss,    &p->entropy,
+                            &p->approx_kl,   &p->clip_fraction, &p->kl};
     for (size_t i = 0; i < sizeof read / sizeof *read; i++)
         if (*read[i] != NULL)
             *read[i] = rein_output(*read[i], "metric");
@@ -433,32 +427,25 @@ static void bind_rollout(ppo *p) {
     rein_exec_rows(p->exec, p->steps, r->T * r->N);
 }
 
-static reini_net_config net_of(const ppo_config *config) {
-    reini_net_config net;
-#define COPY(kind, name, initial, low, high, doc) net.name = config->name;
-#define COPY_ENUM(name, initial, choices, doc) net.name = config->name;
-    REINI_NET_FIELDS(COPY, COPY_ENUM)
-#undef COPY
-#undef COPY_ENUM
-    return net;
+static reini_net_config net_of(const ppo_config *from) {
+    reini_net_config copied;
+    REINI_COPY_FIELDS(REINI_NET_FIELDS)
+    return copied;
 }
 
-static rein_status make_optimizer(ppo *p) {
-    rein_optim_config config = rein_optim_config_default();
-    config.kind = p->config.optimizer;
-    config.eps = p->config.adam_eps;
-    config.weight_decay = p->config.weight_decay;
-    config.momentum = p->config.momentum;
-    config.max_grad_norm = p->config.max_grad_norm;
-    return rein_optim_new(&config, p->policy->layout, &p->optim);
+static reini_optim_settings optim_of(const ppo_config *from) {
+    reini_optim_settings copied;
+    REINI_COPY_FIELDS(REINI_OPTIM_FIELDS)
+    return copied;
 }
 
 static rein_status ppo_fill(ppo *p) {
     const reini_context *context = &p->context;
     const ppo_config *c = &p->config;
     reini_net_config net = net_of(c);
-    REINI_TRY(reini_policy_new("ppo", context->env->id, &context->env->obs, &context->env->act, &net, c->critic,
-                               context->matmul, context->seed, &p->policy));
+    reini_optim_settings optim = optim_of(c);
+    REINI_TRY(reini_policy_new("ppo", context->env->id, &context->env->obs, &context->env->act, &net,
+                               c->critic, context->matmul, context->seed, &p->policy));
     reini_collector_opts opts = {.env = context->env,
                                  .env_config = context->env_config,
                                  .seed = context->seed,
@@ -477,7 +464,7 @@ static rein_status ppo_fill(ppo *p) {
         return reini_fail_memory(2 * steps * 4, "PPO");
     REINI_TRY(build_program(p));
     bind_rollout(p);
-    REINI_TRY(make_optimizer(p));
+    REINI_TRY(reini_optim_make(&optim, p->policy->layout, NULL, &p->optim));
     p->kl_coef = c->kl_coef;
     return REIN_OK;
 }
@@ -517,29 +504,17 @@ static rein_status ppo_create(const void *config, const reini_context *context, 
 
 /* ---- checkpoints --------------------------------------------------------------------------------------- */
 
-static rein_status visit_optimizer(ppo *p, reini_archive *archive) {
-    size_t size = rein_optim_save_size(p->optim);
-    void *state = reini_new(size);
-    if (state == NULL)
-        return reini_fail_memory(size, "a checkpoint");
-    rein_optim_save(p->optim, state);
-    rein_status status = reini_archive_bytes(archive, "ppo.optimizer", state, size);
-    if (status == REIN_OK && reini_archive_loading(archive))
-        status = rein_optim_load(p->optim, state, size);
-    reini_free(state);
-    return status;
-}
-
 static rein_status ppo_visit(void *self, reini_archive *archive) {
     ppo *p = self;
     REINI_TRY(reini_policy_visit(p->policy, archive));
-    REINI_TRY(visit_optimizer(p, archive));
+    REINI_TRY(reini_optim_visit(p->optim, "ppo.optimizer", archive));
     REINI_TRY(reini_collector_visit(p->collector, archive));
     REINI_TRY(reini_reward_scale_visit(&p->reward_scale, archive));
     REINI_TRY(reini_archive_bytes(archive, "ppo.shuffles", &p->shuffles, sizeof p->shuffles));
     REINI_TRY(reini_archive_bytes(archive, "ppo.env_steps", &p->env_steps, sizeof p->env_steps));
     REINI_TRY(reini_archive_bytes(archive, "ppo.skipped", &p->skipped, sizeof p->skipped));
-    REINI_TRY(reini_archive_bytes(archive, "ppo.skipped_in_a_row", &p->skipped_in_a_row, sizeof p->skipped_in_a_row));
+    REINI_TRY(reini_archive_bytes(archive, "ppo.skipped_in_a_row", &p->skipped_in_a_row,
+                                  sizeof p->skipped_in_a_row));
     REINI_TRY(reini_archive_bytes(archive, "ppo.kl_coef", &p->kl_coef, sizeof p->kl_coef));
     return reini_archive_bytes(archive, "ppo.warm", &p->warm, sizeof p->warm);
 }
@@ -554,7 +529,8 @@ static rein_policy *ppo_policy(void *self) {
 
 const reini_algo reini_algo_ppo = {
     .name = "ppo",
-    .doc = "proximal policy optimization: clipped or KL-penalised policy gradient with several epochs a batch",
+    .doc =
+        "proximal policy optimization: clipped or KL-penalised policy gradient with several epochs a batch",
     .family = REINI_ON_POLICY,
     .fields = ppo_fields,
     .n_fields = sizeof ppo_fields / sizeof *ppo_fields,

@@ -20,18 +20,17 @@ rein_status reini_fail_memory(size_t bytes, const char *what);
 
 void reini_log(rein_log_level level, const char *format, ...) REIN_PRINTF(2, 3);
 
-#define REINI_TRY(expression)                      \
-    do {                                           \
-        rein_status reini_status_ = (expression);  \
-        if (reini_status_ != REIN_OK)              \
-            return reini_status_;                  \
+#define REINI_TRY(expression)                                                                                \
+    do {                                                                                                     \
+        rein_status reini_status_ = (expression);                                                            \
+        if (reini_status_ != REIN_OK)                                                                        \
+            return reini_status_;                                                                            \
     } while (0)
 
 /* Aborts with file and line when a programming error is found. On in debug and test builds. */
 #ifdef REIN_ASSERTS
 void reini_assert_failed(const char *what, const char *file, int line);
-#define REINI_ASSERT(condition) \
-    ((condition) ? (void)0 : reini_assert_failed(#condition, __FILE__, __LINE__))
+#define REINI_ASSERT(condition) ((condition) ? (void)0 : reini_assert_failed(#condition, __FILE__, __LINE__))
 #else
 #define REINI_ASSERT(condition) ((void)0)
 #endif
@@ -43,7 +42,7 @@ void reini_free(void *memory);
 /* Grows by copying; the old block stays valid on failure (NULL). New bytes are zeroed. */
 void *reini_grow(void *memory, size_t old_bytes, size_t new_bytes);
 char *reini_strdup(const char *text);
-#define REINI_NEW(type) ((type *)reini_new(sizeof(type)))
+#define REINI_NEW(type)          ((type *)reini_new(sizeof(type)))
 #define REINI_NEW_ARRAY(type, n) ((type *)reini_new_array((n), sizeof(type)))
 void *reini_new_array(size_t n, size_t size); /* NULL on overflow too */
 

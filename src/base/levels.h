@@ -24,7 +24,8 @@ void reini_isa_cap(int level);
 #if defined(__clang__)
 #define REINI_TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
 #else
-#define REINI_TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")))
+#define REINI_TARGET_AVX512                                                                                  \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")))
 #endif
 #define REINI_FOR_LEVELS(name, params, args)                                                                 \
     REINI_TARGET_AVX2 static void name##_avx2 params {                                                       \

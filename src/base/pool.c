@@ -17,8 +17,8 @@ enum { SPINS_BEFORE_SLEEP = 4000, SPINS_BEFORE_YIELD = 400 };
 /* tasks are claimed in at most this many groups, one bit each */
 enum { GROUPS = 64 };
 
-#define INSIDE UINT64_C(0xFFFF)
-#define OPEN UINT64_C(0x10000)
+#define INSIDE     UINT64_C(0xFFFF)
+#define OPEN       UINT64_C(0x10000)
 #define GENERATION UINT64_C(0x20000)
 
 struct rein_pool {

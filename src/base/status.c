@@ -93,7 +93,7 @@ void reini_log(rein_log_level level, const char *format, ...) {
 #include "rein_build.h"
 #else
 #define REIN_BUILD_VERSION "0.1.0"
-#define REIN_BUILD_ID "unknown build"
+#define REIN_BUILD_ID      "unknown build"
 #define REIN_BUILD_OPTIONS "unknown options"
 #endif
 
@@ -130,6 +130,6 @@ const char *rein_version(void) {
 #endif
 
 const char *rein_build_info(void) {
-    return "rein " REIN_BUILD_VERSION " (" REIN_BUILD_ID "), " COMPILER ", " REIN_BUILD_OPTIONS ", " LIBXSMM ", " DNNL
-           ", " MUJOCO ", " ASSERTS;
+    return "rein " REIN_BUILD_VERSION " (" REIN_BUILD_ID "), " COMPILER ", " REIN_BUILD_OPTIONS ", " LIBXSMM
+           ", " DNNL ", " MUJOCO ", " ASSERTS;
 }

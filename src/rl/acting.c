@@ -40,8 +40,8 @@ static void build(reini_act_program *act, const rein_policy *policy, int capacit
         act->output = rein_output(heads.output, "output");
 }
 
-rein_status reini_act_program_init(reini_act_program *act, const rein_policy *policy, int capacity, bool sample,
-                                   bool masked, bool output) {
+rein_status reini_act_program_init(reini_act_program *act, const rein_policy *policy, int capacity,
+                                   bool sample, bool masked, bool output) {
     memset(act, 0, sizeof *act);
     act->g = rein_graph_new(REIN_F32);
     if (act->g == NULL)
@@ -123,8 +123,8 @@ static void act_chunk(rein_policy *policy, int variant, int n, const float *obs,
         clip_to_bounds(policy, actions, n);
 }
 
-void rein_policy_act(rein_policy *policy, int n, const void *obs, const uint8_t *mask, const rein_sampling *sampling,
-                     void *actions) {
+void rein_policy_act(rein_policy *policy, int n, const void *obs, const uint8_t *mask,
+                     const rein_sampling *sampling, void *actions) {
     int variant = (sampling != NULL ? SAMPLE : GREEDY) + (mask != NULL ? GREEDY_MASKED : 0);
     size_t obs_size = (size_t)policy->obs.size, act_size = (size_t)policy->act.size;
     size_t logits = (size_t)rein_space_logits(&policy->act);

@@ -21,8 +21,8 @@ typedef struct reini_act_program {
     rein_tensor *middle, *half;
 } reini_act_program;
 
-rein_status reini_act_program_init(reini_act_program *act, const rein_policy *policy, int capacity, bool sample,
-                                   bool masked, bool output);
+rein_status reini_act_program_init(reini_act_program *act, const rein_policy *policy, int capacity,
+                                   bool sample, bool masked, bool output);
 void reini_act_program_release(reini_act_program *act);
 /* An exec of the program bound to the policy's parameters and normaliser. */
 rein_status reini_act_exec_new(const reini_act_program *act, const rein_policy *policy, rein_exec **out);

@@ -29,16 +29,16 @@ REINI_FOR_LEVELS(gae_step,
                  (adv, ret, adv_next, reward, done, value, value_next, N, discount, decay))
 
 /* without a critic: V = 0, so adv is the (discounted, lambda-weighted) sum of rewards */
-static void gae_no_value(float *adv, float *ret, const float *reward, const uint8_t *done, int64_t T, int64_t N,
-                         float decay) {
+static void gae_no_value(float *adv, float *ret, const float *reward, const uint8_t *done, int64_t T,
+                         int64_t N, float decay) {
     for (int64_t i = T * N - 1; i >= 0; i--) {
         float next = i + N < T * N && !done[i] ? adv[i + N] : 0.0f;
         adv[i] = ret[i] = reward[i] + decay * next;
     }
 }
 
-void reini_gae(float *adv, float *ret, const float *reward, const uint8_t *done, const float *value, int64_t T,
-               int64_t N, float discount, float lambda) {
+void reini_gae(float *adv, float *ret, const float *reward, const uint8_t *done, const float *value,
+               int64_t T, int64_t N, float discount, float lambda) {
     float decay = discount * lambda;
     if (value == NULL) {
         gae_no_value(adv, ret, reward, done, T, N, decay);
@@ -77,8 +77,8 @@ typedef struct moment_sums {
     double ret, residual;
 } moment_sums;
 
-REINI_INLINE void sum_moments_body(moment_sums *out, const float *restrict value, const float *restrict ret, int64_t n,
-                                   double ret_mean, double residual_mean, bool squared) {
+REINI_INLINE void sum_moments_body(moment_sums *out, const float *restrict value, const float *restrict ret,
+                                   int64_t n, double ret_mean, double residual_mean, bool squared) {
     double sum[LANES] = {0}, residual[LANES] = {0};
     int64_t whole = n / LANES * LANES;
     for (int64_t i = 0; i < whole; i += LANES)
@@ -95,7 +95,7 @@ REINI_INLINE void sum_moments_body(moment_sums *out, const float *restrict value
     *out = (moment_sums){fold(sum), fold(residual)};
 }
 REINI_FOR_LEVELS(sum_moments,
-                 (moment_sums *out, const float *value, const float *ret, int64_t n, double ret_mean,
+                 (moment_sums * out, const float *value, const float *ret, int64_t n, double ret_mean,
                   double residual_mean, bool squared),
                  (out, value, ret, n, ret_mean, residual_mean, squared))
 

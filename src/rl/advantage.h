@@ -14,8 +14,8 @@
  *     delta_t = r_t + discount (1 - done_t) V_{t+1} - V_t,   A_t = delta_t + discount lambda (1 - done_t) A_{t+1}.
  * lambda 0 is the one-step TD error, lambda 1 the Monte-Carlo return minus V (bootstrapped with V_T at the cut).
  * value is ((T + 1) x N); adv and ret = adv + V are (T x N). value NULL stands for V = 0 everywhere. */
-void reini_gae(float *adv, float *ret, const float *reward, const uint8_t *done, const float *value, int64_t T,
-               int64_t N, float discount, float lambda);
+void reini_gae(float *adv, float *ret, const float *reward, const uint8_t *done, const float *value,
+               int64_t T, int64_t N, float discount, float lambda);
 
 /* V-trace (Espeholt et al. 2018, eq. 1) for data of an older policy: ratio = pi / mu of the actions (T x N).
  *     v_t = V_t + delta_t + discount c_t (v_{t+1} - V_{t+1}),  delta_t = rho_t (r_t + discount V_{t+1} - V_t),

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define REWARD_LIMIT 10.0f
+#define REWARD_LIMIT     10.0f
 #define VARIANCE_EPSILON 1e-8
 
 rein_status reini_moments_init(reini_moments *m, int size) {

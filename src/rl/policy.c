@@ -9,7 +9,7 @@
 #include "rl/acting.h"
 
 /* observations further than this many standard deviations from the mean are clipped */
-#define OBS_LIMIT 10.0
+#define OBS_LIMIT        10.0
 #define VARIANCE_EPSILON 1e-8
 
 /* ---- networks ------------------------------------------------------------------------------------------ */
@@ -57,8 +57,8 @@ static rein_tensor *head(const rein_policy *policy, int slot, const char *name, 
     return rein_mlp(x, slot, name, layers, net->hidden.at, act, hidden_init, width, head_init);
 }
 
-reini_policy_heads reini_policy_build(const rein_policy *policy, int slot, const reini_policy_inputs *in, bool actor,
-                                      bool critic) {
+reini_policy_heads reini_policy_build(const rein_policy *policy, int slot, const reini_policy_inputs *in,
+                                      bool actor, bool critic) {
     initials init = initials_of(&policy->net);
     reini_policy_heads heads = {0};
     rein_tensor *x = standardized(in);
@@ -92,7 +92,8 @@ void reini_policy_refresh(rein_policy *policy) {
         double variance = reini_moments_variance(&policy->moments, i);
         policy->norm_mean[i] = (float)policy->moments.mean[i];
         /* an observation that never varied tells nothing and must not be blown up later */
-        policy->norm_scale[i] = variance > VARIANCE_EPSILON ? (float)(1 / sqrt(variance + VARIANCE_EPSILON)) : 0.0f;
+        policy->norm_scale[i] =
+            variance > VARIANCE_EPSILON ? (float)(1 / sqrt(variance + VARIANCE_EPSILON)) : 0.0f;
     }
 }
 
@@ -142,7 +143,8 @@ static rein_status copy_bounds(rein_policy *policy, const rein_space *obs, const
 static rein_status fill(rein_policy *policy, const rein_space *obs, const rein_space *act, bool critic,
                         uint64_t seed) {
     if (obs->kind != REIN_SPACE_BOX)
-        return reini_fail(REIN_USAGE, "%s has image observations, but this policy network takes boxes", policy->env);
+        return reini_fail(REIN_USAGE, "%s has image observations, but this policy network takes boxes",
+                          policy->env);
     REINI_TRY(copy_bounds(policy, obs, act));
     policy->layout = rein_layout_new();
     policy->norm_mean = REINI_NEW_ARRAY(float, (size_t)obs->size);

@@ -12,15 +12,15 @@
 #include "rl/normalise.h"
 
 /* The networks' shape; the same text fields in every algorithm that has them. */
-#define REINI_NET_FIELDS(F, E)                                                                        \
-    F(INTS, hidden, "64,64", 1, 65536, "widths of the hidden layers of actor and critic")             \
-    E(activation, "tanh", "identity|tanh|relu|silu|gelu|sigmoid", "activation of the hidden layers")  \
-    F(BOOL, shared, "false", 0, 1, "actor and critic share the hidden layers")                        \
-    E(init, "orthogonal", "orthogonal|uniform|xavier|kaiming",                                        \
-      "initial weights: orthogonal with small heads, or uniform 1/sqrt(fan-in) everywhere, ...")      \
-    F(REAL, log_std_init, "0", -20, 5, "log standard deviation of box actions at the start")          \
-    F(BOOL, scale_actions, "false", 0, 1, "box actions in units of the bounds: -1 is low, 1 is high") \
-    E(norm_obs, "none", "none|running|warmup",                                                        \
+#define REINI_NET_FIELDS(F, E)                                                                               \
+    F(INTS, hidden, "64,64", 1, 65536, "widths of the hidden layers of actor and critic")                    \
+    E(activation, "tanh", "identity|tanh|relu|silu|gelu|sigmoid", "activation of the hidden layers")         \
+    F(BOOL, shared, "false", 0, 1, "actor and critic share the hidden layers")                               \
+    E(init, "orthogonal", "orthogonal|uniform|xavier|kaiming",                                               \
+      "initial weights: orthogonal with small heads, or uniform 1/sqrt(fan-in) everywhere, ...")             \
+    F(REAL, log_std_init, "0", -20, 5, "log standard deviation of box actions at the start")                 \
+    F(BOOL, scale_actions, "false", 0, 1, "box actions in units of the bounds: -1 is low, 1 is high")        \
+    E(norm_obs, "none", "none|running|warmup",                                                               \
       "standardise observations with statistics of all experience, or of a warm-up rollout alone")
 
 typedef struct reini_net_config {
@@ -33,14 +33,14 @@ struct rein_policy {
     char algo[64], env[256];
     rein_space obs, act;
     reini_net_config net;
-    rein_dtype matmul;           /* of its programs: acting must compute what training computes */
+    rein_dtype matmul; /* of its programs: acting must compute what training computes */
     rein_layout *layout;
     rein_store *store;
-    reini_moments moments;       /* of observations; empty when norm_obs is none */
+    reini_moments moments;         /* of observations; empty when norm_obs is none */
     float *norm_mean, *norm_scale; /* (obs size) what graphs read */
-    float *low, *high;           /* (act size) bounds; boxes only */
-    float *act_middle, *act_half; /* (act size) environment action = middle + half x policy action */
-    struct reini_acting *acting;  /* compiled programs that act */
+    float *low, *high;             /* (act size) bounds; boxes only */
+    float *act_middle, *act_half;  /* (act size) environment action = middle + half x policy action */
+    struct reini_acting *acting;   /* compiled programs that act */
 };
 
 /* A policy for an environment's spaces with weights of the seed; matmul: REIN_F32 or REIN_BF16. */
@@ -55,8 +55,8 @@ rein_status reini_policy_visit(rein_policy *policy, reini_archive *archive);
 
 /* The policy's inputs in a graph. */
 typedef struct reini_policy_inputs {
-    rein_tensor *obs;         /* (rows x obs size) */
-    rein_tensor *mask;        /* (rows x logits) U8, NULL when the environment has none */
+    rein_tensor *obs;          /* (rows x obs size) */
+    rein_tensor *mask;         /* (rows x logits) U8, NULL when the environment has none */
     rein_tensor *mean, *scale; /* static (obs size), NULL when not normalised */
 } reini_policy_inputs;
 
@@ -70,7 +70,7 @@ typedef struct reini_policy_heads {
 /* Declares mean and scale inputs when the policy normalises; obs and mask are the caller's. */
 void reini_policy_norm_inputs(const rein_policy *policy, rein_graph *g, reini_policy_inputs *in);
 void reini_policy_bind_norm(const rein_policy *policy, rein_exec *exec, const reini_policy_inputs *in);
-reini_policy_heads reini_policy_build(const rein_policy *policy, int slot, const reini_policy_inputs *in, bool actor,
-                                      bool critic);
+reini_policy_heads reini_policy_build(const rein_policy *policy, int slot, const reini_policy_inputs *in,
+                                      bool actor, bool critic);
 
 #endif

@@ -71,10 +71,10 @@ static bool has_critic(const rein_policy *policy) {
 }
 
 static char *describe(const rein_policy *policy) {
-    json_t *root = json_pack("{s:i, s:s, s:s, s:b, s:o, s:o, s:o, s:f}", "version", VERSION, "algo", policy->algo,
-                             "env", policy->env, "critic", has_critic(policy), "obs", space_to_json(&policy->obs),
-                             "act", space_to_json(&policy->act), "net", net_to_json(&policy->net), "norm_count",
-                             policy->moments.count);
+    json_t *root = json_pack("{s:i, s:s, s:s, s:b, s:o, s:o, s:o, s:f}", "version", VERSION, "algo",
+                             policy->algo, "env", policy->env, "critic", has_critic(policy), "obs",
+                             space_to_json(&policy->obs), "act", space_to_json(&policy->act), "net",
+                             net_to_json(&policy->net), "norm_count", policy->moments.count);
     char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     return text;
@@ -129,7 +129,8 @@ void rein_policy_sha256(const rein_policy *policy, char out[65]) {
     reini_sha256 *sha = reini_sha256_new();
     if (sha != NULL) {
         size_t size = (size_t)policy->obs.size * sizeof(float);
-        reini_sha256_add(sha, rein_store_view(policy->store), (size_t)rein_store_size(policy->store) * sizeof(float));
+        reini_sha256_add(sha, rein_store_view(policy->store),
+                         (size_t)rein_store_size(policy->store) * sizeof(float));
         reini_sha256_add(sha, policy->norm_mean, size);
         reini_sha256_add(sha, policy->norm_scale, size);
         reini_sha256_finish(sha, digest);
@@ -183,7 +184,8 @@ static rein_status space_from_json(const json_t *object, const char *which, read
     while (kind != NULL && k <= REIN_SPACE_BOX && strcmp(kinds[k], kind) != 0)
         k++;
     if (kind == NULL || k > REIN_SPACE_BOX || size < 1 || size > 1 << 20)
-        return reini_fail(REIN_FORMAT, "the policy's %s space is damaged or of a kind this version does not know", which);
+        return reini_fail(REIN_FORMAT,
+                          "the policy's %s space is damaged or of a kind this version does not know", which);
     out->space.kind = (rein_space_kind)k;
     out->space.size = (int32_t)size;
     out->space.shape[0] = (int32_t)size;
@@ -223,7 +225,8 @@ static rein_status copy_tensor(const reini_safetensors *st, const reini_st_tenso
     describe_tensor(has, sizeof has, t);
     describe_tensor(needs, sizeof needs, wanted);
     if (strcmp(has, needs) != 0 || t->bytes != wanted->bytes)
-        return reini_fail(REIN_MISMATCH, "tensor \"%s\" is %s, the policy's network needs %s", t->name, has, needs);
+        return reini_fail(REIN_MISMATCH, "tensor \"%s\" is %s, the policy's network needs %s", t->name, has,
+                          needs);
     memcpy(to, t->data, t->bytes);
     return REIN_OK;
 }
@@ -291,7 +294,8 @@ rein_status rein_policy_load(const char *path, rein_policy **out) {
     const char *text = reini_safetensors_meta(st, META_KEY);
     rein_status status;
     if (text == NULL)
-        status = reini_fail(REIN_FORMAT, "this safetensors file is not a Rein policy: no \"%s\" in its metadata", META_KEY);
+        status = reini_fail(
+            REIN_FORMAT, "this safetensors file is not a Rein policy: no \"%s\" in its metadata", META_KEY);
     else
         status = reini_json_parse(text, strlen(text), META_KEY, &root);
     if (status == REIN_OK)

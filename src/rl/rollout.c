@@ -5,7 +5,7 @@
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
+#include "base/clock.h"
 
 /* clocks are read on every 8th step and scaled: reading them costs as much as stepping an environment */
 enum { CLOCK_EVERY = 8, ACTION_STREAM = 1 };
@@ -15,13 +15,13 @@ struct reini_collector {
     rein_policy *policy;
     rein_vec *vec;
     reini_rollout rollout;
-    void *env_action;     /* (T x N x act_size) in the environment's units; the rollout's action unless scaled */
-    float *last_obs;      /* (N x obs_size) staging for final observations */
-    float *obs_now;       /* (N x obs_size) where the next rollout starts */
-    uint8_t *mask_now;    /* (N x logits) */
-    float *final_batch;   /* (N x final_capacity x obs_size) */
-    float *final_value;   /* (N x final_capacity) */
-    int ranges;           /* of environments, one for each worker */
+    void *env_action;  /* (T x N x act_size) in the environment's units; the rollout's action unless scaled */
+    float *last_obs;   /* (N x obs_size) staging for final observations */
+    float *obs_now;    /* (N x obs_size) where the next rollout starts */
+    uint8_t *mask_now; /* (N x logits) */
+    float *final_batch; /* (N x final_capacity x obs_size) */
+    float *final_value; /* (N x final_capacity) */
+    int ranges;         /* of environments, one for each worker */
     reini_act_program act;
     rein_exec **act_exec; /* one for each range */
     rein_graph *value_graph;
@@ -36,13 +36,19 @@ struct reini_collector {
     double env_seconds, act_seconds;
 };
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+/* ---- construction -------------------------------------------------------------------------------------- */
+
+static float *floats(int64_t n) {
+    return REINI_NEW_ARRAY(float, (size_t)n);
 }
 
-/* ---- construction -------------------------------------------------------------------------------------- */
+static int32_t *words(int64_t n) {
+    return REINI_NEW_ARRAY(int32_t, (size_t)n);
+}
+
+static uint8_t *bytes(int64_t n) {
+    return REINI_NEW_ARRAY(uint8_t, (size_t)n);
+}
 
 static rein_status allocate_rollout(reini_rollout *r, const reini_collector_opts *o) {
     const rein_space *obs = &o->env->obs, *act = &o->env->act;
@@ -51,24 +57,21 @@ static rein_status allocate_rollout(reini_rollout *r, const reini_collector_opts
     r->obs_size = obs->size;
     r->act_size = act->size;
     r->logits = rein_space_logits(act);
-    size_t TN = (size_t)(r->T * r->N), N = (size_t)r->N, all = TN + N;
+    int64_t TN = r->T * r->N, all = TN + r->N;
     /* an environment may cut its episodes itself at any step; memory that stays untouched costs nothing */
     r->final_capacity = r->T;
-    size_t finals = N * (size_t)r->final_capacity;
-    bool ok = (r->obs = REINI_NEW_ARRAY(float, all * (size_t)r->obs_size)) &&
-              (r->action = REINI_NEW_ARRAY(float, TN * (size_t)r->act_size)) &&
-              (r->logp = REINI_NEW_ARRAY(float, TN)) && (r->reward = REINI_NEW_ARRAY(float, TN)) &&
-              (r->terminated = REINI_NEW_ARRAY(uint8_t, TN)) && (r->truncated = REINI_NEW_ARRAY(uint8_t, TN)) &&
-              (r->done = REINI_NEW_ARRAY(uint8_t, TN)) && (r->value = REINI_NEW_ARRAY(float, all)) &&
-              (r->adv = REINI_NEW_ARRAY(float, TN)) && (r->ret = REINI_NEW_ARRAY(float, TN)) &&
-              (r->ep_return = REINI_NEW_ARRAY(float, TN)) && (r->ep_length = REINI_NEW_ARRAY(int32_t, TN)) &&
-              (r->final_obs = REINI_NEW_ARRAY(float, finals * (size_t)r->obs_size)) &&
-              (r->final_step = REINI_NEW_ARRAY(int32_t, finals)) && (r->final_count = REINI_NEW_ARRAY(int32_t, N));
+    int64_t finals = r->N * r->final_capacity;
+    bool ok = (r->obs = floats(all * r->obs_size)) && (r->action = floats(TN * r->act_size)) &&
+              (r->logp = floats(TN)) && (r->reward = floats(TN)) && (r->terminated = bytes(TN)) &&
+              (r->truncated = bytes(TN)) && (r->done = bytes(TN)) && (r->value = floats(all)) &&
+              (r->adv = floats(TN)) && (r->ret = floats(TN)) && (r->ep_return = floats(TN)) &&
+              (r->ep_length = words(TN)) && (r->final_obs = floats(finals * r->obs_size)) &&
+              (r->final_step = words(finals)) && (r->final_count = words(r->N));
     if (ok && o->output)
-        ok = (r->output = REINI_NEW_ARRAY(float, TN * (size_t)r->logits)) != NULL;
+        ok = (r->output = floats(TN * r->logits)) != NULL;
     if (ok && o->env->mask != NULL)
-        ok = (r->mask = REINI_NEW_ARRAY(uint8_t, all * (size_t)r->logits)) != NULL;
-    return ok ? REIN_OK : reini_fail_memory(all * (size_t)(r->obs_size + r->act_size + 8) * 4, "a rollout");
+        ok = (r->mask = bytes(all * r->logits)) != NULL;
+    return ok ? REIN_OK : reini_fail_memory((size_t)(all * (r->obs_size + r->act_size + 8)) * 4, "a rollout");
 }
 
 static rein_status make_value_program(reini_collector *c) {
@@ -93,7 +96,8 @@ static rein_status make_act_programs(reini_collector *c) {
     const reini_rollout *r = &c->rollout;
     int threads = rein_pool_threads(c->opts.pool);
     c->ranges = threads < r->N ? threads : (int)r->N;
-    REINI_TRY(reini_act_program_init(&c->act, c->policy, (int)r->N, true, r->mask != NULL, r->output != NULL));
+    REINI_TRY(
+        reini_act_program_init(&c->act, c->policy, (int)r->N, true, r->mask != NULL, r->output != NULL));
     c->act_exec = REINI_NEW_ARRAY(rein_exec *, (size_t)c->ranges);
     if (c->act_exec == NULL)
         return reini_fail_memory(64, "a rollout");
@@ -109,22 +113,22 @@ static rein_status fill(reini_collector *c) {
     REINI_TRY(allocate_rollout(r, &c->opts));
     REINI_TRY(make_act_programs(c));
     REINI_TRY(make_value_program(c));
-    size_t finals = (size_t)(r->N * r->final_capacity), N = (size_t)r->N;
-    c->env_action = c->act.env_action == c->act.action
-                        ? r->action
-                        : REINI_NEW_ARRAY(float, (size_t)r->T * N * (size_t)r->act_size);
-    c->last_obs = REINI_NEW_ARRAY(float, N * (size_t)r->obs_size);
-    c->obs_now = REINI_NEW_ARRAY(float, N * (size_t)r->obs_size);
-    c->mask_now = r->mask != NULL ? REINI_NEW_ARRAY(uint8_t, N * (size_t)r->logits) : NULL;
-    c->final_batch = REINI_NEW_ARRAY(float, finals * (size_t)r->obs_size);
-    c->final_value = REINI_NEW_ARRAY(float, finals);
+    int64_t finals = r->N * r->final_capacity;
+    c->env_action = c->act.env_action == c->act.action ? r->action : floats(r->T * r->N * r->act_size);
+    c->last_obs = floats(r->N * r->obs_size);
+    c->obs_now = floats(r->N * r->obs_size);
+    c->mask_now = r->mask != NULL ? bytes(r->N * r->logits) : NULL;
+    c->final_batch = floats(finals * r->obs_size);
+    c->final_value = floats(finals);
     c->saved_vec = reini_new(rein_vec_save_size(c->vec));
-    if (!c->env_action || !c->last_obs || !c->obs_now || (r->mask && !c->mask_now) || !c->final_batch || !c->final_value || !c->saved_vec)
-        return reini_fail_memory(finals * (size_t)r->obs_size * 4, "a rollout");
+    if (!c->env_action || !c->last_obs || !c->obs_now || (r->mask && !c->mask_now) || !c->final_batch ||
+        !c->final_value || !c->saved_vec)
+        return reini_fail_memory((size_t)(finals * r->obs_size) * 4, "a rollout");
     return REIN_OK;
 }
 
-rein_status reini_collector_new(const reini_collector_opts *opts, rein_policy *policy, reini_collector **out) {
+rein_status reini_collector_new(const reini_collector_opts *opts, rein_policy *policy,
+                                reini_collector **out) {
     reini_collector *c = REINI_NEW(reini_collector);
     if (c == NULL)
         return reini_fail_memory(sizeof *c, "a rollout");
@@ -140,9 +144,9 @@ rein_status reini_collector_new(const reini_collector_opts *opts, rein_policy *p
 }
 
 static void free_rollout(reini_rollout *r) {
-    void *arrays[] = {r->obs,  r->action, r->logp, r->output,    r->mask,      r->reward,    r->terminated, r->truncated,
-                      r->done, r->value,  r->adv,  r->ret,       r->ep_return, r->ep_length, r->final_obs,
-                      r->final_step, r->final_count};
+    void *arrays[] = {r->obs,        r->action,    r->logp,      r->output,     r->mask,       r->reward,
+                      r->terminated, r->truncated, r->done,      r->value,      r->adv,        r->ret,
+                      r->ep_return,  r->ep_length, r->final_obs, r->final_step, r->final_count};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         reini_free(arrays[i]);
 }
@@ -215,7 +219,8 @@ static void keep_finals(reini_collector *c, int64_t t, int64_t begin, int64_t en
             continue;
         int64_t at = n * r->final_capacity + r->final_count[n]++;
         r->final_step[at] = (int32_t)t;
-        memcpy(r->final_obs + at * r->obs_size, c->last_obs + n * r->obs_size, (size_t)r->obs_size * sizeof(float));
+        memcpy(r->final_obs + at * r->obs_size, c->last_obs + n * r->obs_size,
+               (size_t)r->obs_size * sizeof(float));
     }
 }
 
@@ -236,16 +241,16 @@ static void collect_range(void *user, int range, int worker) {
     double act_time = 0, env_time = 0;
     for (int64_t t = 0; t < r->T; t++) {
         bool timed = range == 0 && t % CLOCK_EVERY == 0;
-        double start = timed ? now() : 0;
+        double start = timed ? reini_seconds() : 0;
         act(c, exec, t, begin);
-        double middle = timed ? now() : 0;
+        double middle = timed ? reini_seconds() : 0;
         rein_slab slab = slab_of(c, t);
         rein_vec_step(c->vec, (int)begin, (int)end, &slab);
         if (any(r->truncated + t * r->N + begin, end - begin))
             keep_finals(c, t, begin, end);
         if (timed) {
             act_time += middle - start;
-            env_time += now() - middle;
+            env_time += reini_seconds() - middle;
         }
     }
     if (range == 0) {
@@ -283,7 +288,8 @@ void reini_collector_restart(reini_collector *c) {
 }
 
 /* copies the observations and masks of one step */
-static void copy_rows(const reini_rollout *r, float *obs, const float *from, uint8_t *mask, const uint8_t *from_mask) {
+static void copy_rows(const reini_rollout *r, float *obs, const float *from, uint8_t *mask,
+                      const uint8_t *from_mask) {
     memcpy(obs, from, (size_t)(r->N * r->obs_size) * sizeof(float));
     if (r->mask != NULL)
         memcpy(mask, from_mask, (size_t)(r->N * r->logits));
@@ -291,7 +297,7 @@ static void copy_rows(const reini_rollout *r, float *obs, const float *from, uin
 
 void reini_collector_run(reini_collector *c, double *env_seconds, double *act_seconds) {
     reini_rollout *r = &c->rollout;
-    double start = now();
+    double start = reini_seconds();
     if (!c->started)
         reini_collector_restart(c);
     copy_rows(r, r->obs, c->obs_now, r->mask, c->mask_now);
@@ -302,7 +308,7 @@ void reini_collector_run(reini_collector *c, double *env_seconds, double *act_se
     uint8_t *last_mask = r->mask != NULL ? r->mask + r->T * r->N * r->logits : NULL;
     copy_rows(r, c->obs_now, r->obs + r->T * r->N * r->obs_size, c->mask_now, last_mask);
     /* the sampled clocks give the shares, the whole duration the scale */
-    double whole = now() - start, sampled = c->env_seconds + c->act_seconds;
+    double whole = reini_seconds() - start, sampled = c->env_seconds + c->act_seconds;
     double share = sampled > 0 ? c->env_seconds / sampled : 0.5;
     *env_seconds += whole * share;
     *act_seconds += whole * (1 - share);
@@ -325,12 +331,14 @@ static void fold_finals(reini_collector *c, double discount) {
     size_t row = (size_t)r->obs_size * sizeof(float);
     for (int64_t n = 0; n < r->N; n++)
         for (int i = 0; i < r->final_count[n]; i++)
-            memcpy(c->final_batch + k++ * r->obs_size, r->final_obs + (n * r->final_capacity + i) * r->obs_size, row);
+            memcpy(c->final_batch + k++ * r->obs_size,
+                   r->final_obs + (n * r->final_capacity + i) * r->obs_size, row);
     values_of(c, c->final_batch, c->final_value, k);
     k = 0;
     for (int64_t n = 0; n < r->N; n++)
         for (int i = 0; i < r->final_count[n]; i++)
-            r->reward[r->final_step[n * r->final_capacity + i] * r->N + n] += (float)discount * c->final_value[k++];
+            r->reward[r->final_step[n * r->final_capacity + i] * r->N + n] +=
+                (float)discount * c->final_value[k++];
 }
 
 void reini_collector_evaluate(reini_collector *c, double discount) {
@@ -380,7 +388,8 @@ rein_status reini_collector_visit(reini_collector *c, reini_archive *archive) {
     REINI_TRY(reini_archive_bytes(archive, "collector.step", &c->step, sizeof c->step));
     REINI_TRY(reini_archive_bytes(archive, "collector.started", &c->started, sizeof c->started));
     REINI_TRY(reini_archive_bytes(archive, "collector.episodes", &c->episodes, sizeof c->episodes));
-    REINI_TRY(reini_archive_bytes(archive, "collector.obs", c->obs_now, (size_t)(r->N * r->obs_size) * sizeof(float)));
+    REINI_TRY(reini_archive_bytes(archive, "collector.obs", c->obs_now,
+                                  (size_t)(r->N * r->obs_size) * sizeof(float)));
     if (r->mask != NULL)
         REINI_TRY(reini_archive_bytes(archive, "collector.mask", c->mask_now, (size_t)(r->N * r->logits)));
     return REIN_OK;

@@ -14,12 +14,12 @@
 typedef struct reini_rollout {
     int64_t T, N;
     int obs_size, act_size, logits;
-    float *obs;          /* ((T + 1) x N x obs_size)  the last rows are where the next rollout starts */
-    void *action;        /* (T x N x act_size)        int32 or float, in the policy's units */
-    float *logp;         /* (T x N)                   of the action when it was drawn */
-    float *output;       /* (T x N x logits)          logits or means it was drawn from; NULL unless asked for */
-    uint8_t *mask;       /* ((T + 1) x N x logits)    NULL when the environment has none */
-    float *reward;       /* (T x N)                   after reini_rollout_bootstrap: with values of cut episodes */
+    float *obs;    /* ((T + 1) x N x obs_size)  the last rows are where the next rollout starts */
+    void *action;  /* (T x N x act_size)        int32 or float, in the policy's units */
+    float *logp;   /* (T x N)                   of the action when it was drawn */
+    float *output; /* (T x N x logits)          logits or means it was drawn from; NULL unless asked for */
+    uint8_t *mask; /* ((T + 1) x N x logits)    NULL when the environment has none */
+    float *reward; /* (T x N)                   after reini_rollout_bootstrap: with values of cut episodes */
     uint8_t *terminated; /* (T x N) */
     uint8_t *truncated;  /* (T x N) */
     uint8_t *done;       /* (T x N)                   terminated or truncated */
@@ -29,8 +29,8 @@ typedef struct reini_rollout {
     int32_t *ep_length;  /* (T x N)                   where done */
     /* last observations of truncated episodes, a list for each environment */
     int64_t final_capacity;
-    float *final_obs;    /* (N x final_capacity x obs_size) */
-    int32_t *final_step; /* (N x final_capacity)      t */
+    float *final_obs;     /* (N x final_capacity x obs_size) */
+    int32_t *final_step;  /* (N x final_capacity)      t */
     int32_t *final_count; /* (N) */
 } reini_rollout;
 

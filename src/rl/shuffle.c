@@ -17,9 +17,11 @@ REINI_INLINE void draw_body(uint32_t *restrict words, uint64_t seed, uint64_t lo
             words[w * BLOCKS + b] = block[w];
     }
 }
-REINI_FOR_LEVELS(draw, (uint32_t *words, uint64_t seed, uint64_t low, uint64_t high), (words, seed, low, high))
+REINI_FOR_LEVELS(draw, (uint32_t * words, uint64_t seed, uint64_t low, uint64_t high),
+                 (words, seed, low, high))
 
-void reini_shuffle(int32_t *order, uint32_t *words, int64_t n, uint64_t seed, uint64_t stream, uint64_t counter) {
+void reini_shuffle(int32_t *order, uint32_t *words, int64_t n, uint64_t seed, uint64_t stream,
+                   uint64_t counter) {
     for (int64_t i = 0; i < n; i += 4 * BLOCKS)
         draw(words + i, seed, (counter << 32) + (uint64_t)i / 4, stream);
     for (int64_t i = 0; i < n; i++)

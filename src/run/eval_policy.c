@@ -6,7 +6,7 @@
 #include <string.h>
 #include <rein/run.h>
 #include "base/file.h"
-#include "run/clock.h"
+#include "base/clock.h"
 #include "run/evaluate.h"
 #include "run/run_dir.h"
 #include "run/statistics.h"

@@ -7,7 +7,7 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include "run/clock.h"
+#include "base/clock.h"
 #include "run/evaluate.h"
 #include "run/streams.h"
 

@@ -10,7 +10,7 @@
 #include <sys/resource.h>
 #include "base/file.h"
 #include "run/checkpoint.h"
-#include "run/clock.h"
+#include "base/clock.h"
 #include "run/evaluate.h"
 #include "run/loop.h"
 #include "run/statistics.h"

@@ -38,7 +38,8 @@ static const rein_preset presets[] = {
     {"ppo", "Acrobot-v1", "zoo", "RL Baselines3 Zoo", ZOO_ACROBOT},
     {"ppo", "MountainCar-v0", "tuned", "the zoo's recipe", ZOO_MOUNTAIN_CAR},
     {"ppo", "MountainCar-v0", "zoo", "RL Baselines3 Zoo", ZOO_MOUNTAIN_CAR},
-    {"ppo", "Pendulum-v1", "tuned", "the zoo's recipe without gSDE, three times as long, the step size falling to 0",
+    {"ppo", "Pendulum-v1", "tuned",
+     "the zoo's recipe without gSDE, three times as long, the step size falling to 0",
      "steps=3e5 n_envs=4 n_steps=1024 batch_size=64 n_epochs=10 gamma=0.9 gae_lambda=0.95 ent_coef=0 "
      "learning_rate=lin_1e-3 clip_range=0.2"},
     {"ppo", "Pendulum-v1", "zoo", "RL Baselines3 Zoo, without gSDE", ZOO_PENDULUM},

@@ -36,9 +36,9 @@ struct rein_exec {
     rein_pool *pool;
     int workers;
     char *static_memory, *rows_memory, *lanes;
-    char **tile;        /* per worker */
-    reini_call **call;  /* per worker: one for each op of the work list */
-    binding *bound;     /* per node: inputs and kept rows */
+    char **tile;       /* per worker */
+    reini_call **call; /* per worker: one for each op of the work list */
+    binding *bound;    /* per node: inputs and kept rows */
     const rein_store *store[REINI_SLOTS];
     rein_store *gradient[REINI_GRADIENTS];
     segment *segment; /* one for each step */
@@ -47,7 +47,7 @@ struct rein_exec {
     sum *sum;
     int n_sums;
     int64_t rows[REINI_EXTENTS];
-    bool dirty; /* fixed addresses must be filled in again */
+    bool dirty;             /* fixed addresses must be filled in again */
     const segment *current; /* what the workers are at */
     int current_lanes;
 };
@@ -180,8 +180,8 @@ static rein_status allocate(rein_exec *e) {
     e->segment = REINI_NEW_ARRAY(segment, (size_t)program->n_steps);
     e->patch = REINI_NEW_ARRAY(patch, n * (REINI_OPERANDS + 1));
     e->sum = REINI_NEW_ARRAY(sum, n);
-    bool ok = e->static_memory && e->rows_memory && e->lanes && e->tile && e->call && e->bound && e->segment &&
-              e->patch && e->sum;
+    bool ok = e->static_memory && e->rows_memory && e->lanes && e->tile && e->call && e->bound &&
+              e->segment && e->patch && e->sum;
     for (size_t i = 0; ok && i < workers; i++) {
         e->tile[i] = reini_new(program->tile_bytes);
         e->call[i] = REINI_NEW_ARRAY(reini_call, n);
@@ -306,7 +306,8 @@ static void move_operands(rein_exec *e, const segment *seg, reini_call *calls, i
     }
 }
 
-static void run_tile(rein_exec *e, const segment *seg, reini_call *calls, int64_t row0, int rows, bool accumulate) {
+static void run_tile(rein_exec *e, const segment *seg, reini_call *calls, int64_t row0, int rows,
+                     bool accumulate) {
     const reini_step *step = seg->step;
     move_operands(e, seg, calls, row0);
     for (int w = step->first; w < step->first + step->count; w++) {

@@ -10,7 +10,8 @@
 #include "tensor/graph.h"
 
 static const reini_rule *rule_of(reini_op op) {
-    static const reini_rule *const tables[] = {reini_rules_map, reini_rules_dense, reini_rules_row, reini_rules_rows};
+    static const reini_rule *const tables[] = {reini_rules_map, reini_rules_dense, reini_rules_row,
+                                               reini_rules_rows};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (const reini_rule *rule = tables[i]; rule->op != REINI_OP_COUNT; rule++)
             if (rule->op == op)
@@ -143,7 +144,8 @@ int rein_gradient(rein_tensor *loss, int slot, const char *groups) {
     if (g->status != REIN_OK || !loss_is_scalar(loss))
         return 0;
     if (g->n_gradients == REINI_GRADIENTS || slot < 0 || slot >= g->n_slots) {
-        reini_mistake(g, "gradient: no slot %d, or more than %d gradients in one graph", slot, REINI_GRADIENTS);
+        reini_mistake(g, "gradient: no slot %d, or more than %d gradients in one graph", slot,
+                      REINI_GRADIENTS);
         return 0;
     }
     reini_gradient_set set = {.slot = slot};
@@ -159,7 +161,8 @@ int rein_gradient(rein_tensor *loss, int slot, const char *groups) {
     }
     int wanted = wanted_parameters(g, slot, groups, set.target);
     if (wanted == 0)
-        reini_mistake(g, "gradient: no parameter of the graph is in the groups \"%s\"", groups ? groups : "all");
+        reini_mistake(g, "gradient: no parameter of the graph is in the groups \"%s\"",
+                      groups ? groups : "all");
     for (int i = 0; i < wanted; i++)
         w.reached[set.target[i]->id] = 1;
     spread(g, w.reached, loss->id);

@@ -122,7 +122,8 @@ rein_graph *rein_tensor_graph(const rein_tensor *x) {
 
 int rein_extent(rein_graph *g, const char *name, int64_t capacity) {
     if (g->n_extents == REINI_EXTENTS || capacity < 1) {
-        reini_mistake(g, "extent %s: a graph has at most %d extents of capacity 1 or more", name, REINI_EXTENTS);
+        reini_mistake(g, "extent %s: a graph has at most %d extents of capacity 1 or more", name,
+                      REINI_EXTENTS);
         return 0;
     }
     reini_extent *extent = &g->extent[g->n_extents];
@@ -156,8 +157,8 @@ static rein_tensor *find_equal(rein_graph *g, const rein_tensor *wanted) {
 static rein_tensor *append(rein_graph *g, const rein_tensor *wanted) {
     if (g->n_nodes == g->capacity) {
         int capacity = g->capacity ? 2 * g->capacity : 64;
-        rein_tensor **grown = reini_grow(g->node, (size_t)g->capacity * sizeof *grown,
-                                         (size_t)capacity * sizeof *grown);
+        rein_tensor **grown =
+            reini_grow(g->node, (size_t)g->capacity * sizeof *grown, (size_t)capacity * sizeof *grown);
         if (grown == NULL)
             return reini_no_memory(g);
         g->node = grown;
@@ -241,7 +242,8 @@ rein_tensor *rein_uniform(rein_graph *g, const char *name, double initial) {
 }
 
 rein_tensor *rein_key(rein_graph *g, const char *name) {
-    return reini_leaf(g, REINI_KEY, REIN_I32, reini_shape_row(REIN_STATIC, (int64_t)sizeof(reini_key) / 4), name);
+    return reini_leaf(g, REINI_KEY, REIN_I32, reini_shape_row(REIN_STATIC, (int64_t)sizeof(reini_key) / 4),
+                      name);
 }
 
 rein_tensor *rein_constant(rein_graph *g, double value) {
@@ -282,7 +284,7 @@ rein_tensor *rein_reshape(rein_tensor *x, int ndim, const int *dims) {
         width *= dims[i];
     }
     if (ndim < 1 || ndim > 4 || width != x->width)
-        return reini_mistake(x->g, "reshape of %s: the new shape must have %lld elements", reini_shape_text(x),
-                             (long long)x->width);
+        return reini_mistake(x->g, "reshape of %s: the new shape must have %lld elements",
+                             reini_shape_text(x), (long long)x->width);
     return reini_node(x->g, REINI_ALIAS, x->dtype, shape, 1, &x, NULL, NULL);
 }

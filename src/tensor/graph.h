@@ -15,8 +15,8 @@ struct rein_tensor {
     rein_graph *g;
     int id;
     reini_op op;
-    rein_dtype dtype; /* the graph's real type, REIN_I32 or REIN_U8 */
-    int extent;       /* REIN_STATIC or an extent's id */
+    rein_dtype dtype;  /* the graph's real type, REIN_I32 or REIN_U8 */
+    int extent;        /* REIN_STATIC or an extent's id */
     int ndim, dims[4]; /* row shape; product = width */
     int64_t width;
     rein_tensor *in[REINI_OPERANDS];
@@ -40,8 +40,8 @@ typedef struct reini_gradient_set {
     rein_tensor **target;
 } reini_gradient_set;
 
-#define REINI_EXTENTS 8
-#define REINI_SLOTS 16
+#define REINI_EXTENTS   8
+#define REINI_SLOTS     16
 #define REINI_GRADIENTS 16
 
 struct rein_graph {

@@ -147,7 +147,7 @@ typedef struct reini_kernels {
 } reini_kernels;
 
 extern const reini_kernels reini_kernels_ref_f32, reini_kernels_ref_f64;
-extern const reini_kernels reini_kernels_portable; /* always built */
+extern const reini_kernels reini_kernels_portable;                   /* always built */
 extern const reini_kernels reini_kernels_avx2, reini_kernels_avx512; /* x86-64 builds */
 /* DENSE, DENSE_DX and DENSE_DW by bf16 products with sums in float; the other entries are NULL. To be used only where
  * reini_bf16_available, which also asks the system for the tile registers. */
@@ -178,7 +178,7 @@ typedef struct reini_vector_ops {
     void (*rmsprop)(float *param, float *v, const float *grad, int64_t n, float rate, float alpha, float eps,
                     float scale);
     double (*sum_squares)(const float *x, int64_t n);
-    void (*add)(float *to, const float *from, int64_t n);         /* to += from */
+    void (*add)(float *to, const float *from, int64_t n);               /* to += from */
     void (*blend)(float *to, const float *from, int64_t n, float rate); /* to += rate (from - to) */
     double (*sum)(const float *x, int64_t n);
 } reini_vector_ops;

@@ -43,9 +43,11 @@ static rein_tensor *dense(rein_tensor *x, rein_tensor *weight, rein_tensor *bias
 
 rein_tensor *rein_dense(rein_tensor *x, rein_tensor *weight, rein_tensor *bias, rein_activation act) {
     if (!reini_is_real(x) || x->extent == REIN_STATIC)
-        return reini_mistake(x->g, "dense: the input must be real and have rows, found %s", reini_shape_text(x));
+        return reini_mistake(x->g, "dense: the input must be real and have rows, found %s",
+                             reini_shape_text(x));
     if (weight->extent != REIN_STATIC || weight->ndim < 2 || weight->ndim > 3)
-        return reini_mistake(x->g, "dense: the weight must be static (in x out) or (ensemble x in x out), found %s",
+        return reini_mistake(x->g,
+                             "dense: the weight must be static (in x out) or (ensemble x in x out), found %s",
                              reini_shape_text(weight));
     if (fusable(act))
         return dense(x, weight, bias, act);
@@ -55,8 +57,9 @@ rein_tensor *rein_dense(rein_tensor *x, rein_tensor *weight, rein_tensor *bias, 
 
 /* dy before the activation, in y's full shape */
 static rein_tensor *before_activation(rein_tensor *y, rein_tensor *dy) {
-    static const int grad_op[] = {
-        [REIN_ACT_TANH] = REINI_TANH_GRAD, [REIN_ACT_RELU] = REINI_RELU_GRAD, [REIN_ACT_SIGMOID] = REINI_SIGMOID_GRAD};
+    static const int grad_op[] = {[REIN_ACT_TANH] = REINI_TANH_GRAD,
+                                  [REIN_ACT_RELU] = REINI_RELU_GRAD,
+                                  [REIN_ACT_SIGMOID] = REINI_SIGMOID_GRAD};
     rein_tensor *in[2] = {reini_expand(dy, y), y};
     if (y->k[ACT] == REIN_ACT_IDENTITY)
         return in[0];
@@ -94,8 +97,8 @@ static rein_tensor *forward_dense(rein_tensor *y, rein_tensor *const *t) {
     if (t[0] != NULL)
         sum = dense(reini_expand(t[0], y->in[0]), y->in[1], NULL, REIN_ACT_IDENTITY);
     if (t[1] != NULL || (y->n_in == 3 && t[2] != NULL)) {
-        rein_tensor *weight = t[1] != NULL ? reini_expand(t[1], y->in[1])
-                                           : reini_expand(rein_constant(y->g, 0), y->in[1]);
+        rein_tensor *weight =
+            t[1] != NULL ? reini_expand(t[1], y->in[1]) : reini_expand(rein_constant(y->g, 0), y->in[1]);
         rein_tensor *bias = y->n_in == 3 && t[2] != NULL ? reini_expand(t[2], y->in[2]) : NULL;
         rein_tensor *part = dense(y->in[0], weight, bias, REIN_ACT_IDENTITY);
         sum = sum != NULL ? rein_add(sum, part) : part;

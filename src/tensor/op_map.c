@@ -38,7 +38,8 @@ static rein_tensor *map(reini_op op, int n, rein_tensor *const *x, const int32_t
     reini_shape shape;
     for (int i = 0; i < n; i++)
         if (!reini_is_real(x[i]) && op != REINI_TO_REAL && !(op == REINI_WHERE && i == 0))
-            return reini_mistake(g, "%s: operand %d must be real (see rein_to_real)", reini_op_name(op), i + 1);
+            return reini_mistake(g, "%s: operand %d must be real (see rein_to_real)", reini_op_name(op),
+                                 i + 1);
     if (!common_shape(g, op, n, x, &shape))
         return x[0];
     return reini_node(g, op, g->real, shape, n, x, k, p);

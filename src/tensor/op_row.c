@@ -57,7 +57,8 @@ rein_tensor *rein_relative_entropy(rein_tensor *log_p, rein_tensor *log_q) {
 
 rein_tensor *rein_pick(rein_tensor *x, rein_tensor *index) {
     if (index->dtype != REIN_I32 || index->width != 1 || index->extent != x->extent)
-        return reini_mistake(x->g, "pick: the index must be I32 (rows x 1) over the rows of %s", reini_shape_text(x));
+        return reini_mistake(x->g, "pick: the index must be I32 (rows x 1) over the rows of %s",
+                             reini_shape_text(x));
     return row_op(REINI_PICK, x->dtype, 1, 2, (rein_tensor *[]){x, index}, NULL);
 }
 

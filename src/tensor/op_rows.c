@@ -47,7 +47,8 @@ rein_tensor *rein_gather(rein_tensor *table, rein_tensor *index) {
     int32_t k[8] = {0, (int32_t)rein_dtype_size(table->dtype)};
     if (table->extent == REIN_STATIC) {
         if (table->ndim < 2)
-            return reini_mistake(g, "gather: a static table must be (n x w), found %s", reini_shape_text(table));
+            return reini_mistake(g, "gather: a static table must be (n x w), found %s",
+                                 reini_shape_text(table));
         k[0] = table->dims[0];
         for (int i = 1; i < table->ndim; i++)
             shape.dims[i - 1] = table->dims[i];
@@ -66,7 +67,8 @@ static rein_tensor *random_like(reini_op op, rein_tensor *key, rein_tensor *like
     for (int i = 0; i < g->n_nodes; i++)
         draws += g->node[i]->op == op && g->node[i]->in[0] == key;
     if (draws > 0)
-        return reini_mistake(g, "%s: a key feeds one random op of each kind; make another key", reini_op_name(op));
+        return reini_mistake(g, "%s: a key feeds one random op of each kind; make another key",
+                             reini_op_name(op));
     return reini_node(g, op, g->real, reini_shape_of(like), 1, &key, NULL, NULL);
 }
 

@@ -12,12 +12,12 @@ typedef struct planner {
     rein_graph *g;
     rein_program *program;
     const reini_kernels *reference, *best, *narrow; /* tables; narrow: bf16 products, else NULL */
-    char *live;       /* per node: needed */
-    int *level;       /* per node: when it runs */
-    int *ready;       /* per node: first level at which static ops may read it */
-    int *last;        /* per node: last place in program->work that reads it */
-    char *keep;       /* per node: all rows must be kept */
-    char *done;       /* per node: already in the work list */
+    char *live;                                     /* per node: needed */
+    int *level;                                     /* per node: when it runs */
+    int *ready; /* per node: first level at which static ops may read it */
+    int *last;  /* per node: last place in program->work that reads it */
+    char *keep; /* per node: all rows must be kept */
+    char *done; /* per node: already in the work list */
 } planner;
 
 static int64_t align(int64_t bytes) {
@@ -250,7 +250,8 @@ static rein_status choose_kernels(planner *p) {
         reini_op op = program->work[i].node->op;
         program->work[i].kernel = kernel_of(p, op);
         if (program->work[i].kernel == NULL)
-            return reini_fail(REIN_UNSUPPORTED, "no kernel for op %s at level %s", reini_op_name(op), p->best->level);
+            return reini_fail(REIN_UNSUPPORTED, "no kernel for op %s at level %s", reini_op_name(op),
+                              p->best->level);
     }
     return REIN_OK;
 }
@@ -353,7 +354,8 @@ static bool place_over_operand(planner *p, const rein_tensor *x, int w, block *b
     for (int j = 0; j < x->n_in; j++) {
         const rein_tensor *in = x->in[j];
         reini_place *from = &program->place[in->id];
-        if (from->kind != REINI_IN_TILE || p->last[in->id] != w || in->width != x->width || in->dtype != x->dtype)
+        if (from->kind != REINI_IN_TILE || p->last[in->id] != w || in->width != x->width ||
+            in->dtype != x->dtype)
             continue;
         for (int b = 0; b < n; b++)
             if (blocks[b].offset == from->offset)
@@ -494,7 +496,8 @@ static void say(text *t, const char *format, ...) {
 size_t rein_program_print(const rein_program *program, char *out, size_t size) {
     static const char *const where[] = {"-", "tile", "static", "rows", "input", "store", "gradient"};
     text t = {out, size, 0};
-    say(&t, "kernels %s, tile %d rows; memory: tile %zu B per worker, static %zu B, rows %zu B, lanes %zu B\n",
+    say(&t,
+        "kernels %s, tile %d rows; memory: tile %zu B per worker, static %zu B, rows %zu B, lanes %zu B\n",
         program->level, program->tile, program->tile_bytes, program->static_bytes, program->rows_bytes,
         (size_t)program->lane_total * rein_dtype_size(program->real));
     for (int s = 0; s < program->n_steps; s++) {

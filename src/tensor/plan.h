@@ -35,9 +35,9 @@ typedef struct reini_work {
 } reini_work;
 
 typedef struct reini_step {
-    int extent;       /* REIN_STATIC for a static step */
-    int first, count; /* of program->work */
-    int lanes;        /* groups of tiles; 0 when the segment has no sums */
+    int extent;        /* REIN_STATIC for a static step */
+    int first, count;  /* of program->work */
+    int lanes;         /* groups of tiles; 0 when the segment has no sums */
     int64_t lane_size; /* elements of one lane block */
 } reini_step;
 

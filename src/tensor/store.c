@@ -34,7 +34,8 @@ int rein_layout_count(const rein_layout *layout) {
 
 rein_param_info rein_layout_at(const rein_layout *layout, int i) {
     const reini_param *param = &layout->param[i];
-    rein_param_info info = {.name = param->name, .ndim = param->ndim, .count = param->count, .offset = param->offset};
+    rein_param_info info = {
+        .name = param->name, .ndim = param->ndim, .count = param->count, .offset = param->offset};
     memcpy(info.dims, param->dims, sizeof info.dims);
     return info;
 }
@@ -57,10 +58,12 @@ bool reini_param_in_groups(const reini_param *param, const char *groups) {
     return false;
 }
 
-static int declare(rein_graph *g, rein_layout *layout, const char *name, int ndim, const int *dims, rein_init init) {
+static int declare(rein_graph *g, rein_layout *layout, const char *name, int ndim, const int *dims,
+                   rein_init init) {
     if (layout->sealed || strlen(name) >= sizeof layout->param->name) {
         reini_mistake(g, "parameter %s: %s", name,
-                      layout->sealed ? "its layout already has stores and cannot grow" : "the name is too long");
+                      layout->sealed ? "its layout already has stores and cannot grow"
+                                     : "the name is too long");
         return 0;
     }
     if (layout->count == layout->capacity) {
@@ -103,7 +106,8 @@ static bool same_dims(const reini_param *param, int ndim, const int *dims) {
     return param->ndim == ndim && memcmp(param->dims, dims, (size_t)ndim * sizeof *dims) == 0;
 }
 
-rein_tensor *rein_param(rein_graph *g, int slot, const char *name, int ndim, const int *dims, rein_init init) {
+rein_tensor *rein_param(rein_graph *g, int slot, const char *name, int ndim, const int *dims,
+                        rein_init init) {
     if (slot < 0 || slot >= g->n_slots || ndim < 1 || ndim > 4)
         return reini_mistake(g, "parameter %s: no slot %d, or not 1 to 4 dimensions", name, slot);
     rein_layout *layout = g->slot[slot];

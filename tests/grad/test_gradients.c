@@ -21,9 +21,9 @@ enum { ROWS = 5, WIDTH = 4 };
 typedef struct bench {
     rein_graph *g;
     int slot, rows;
-    rein_tensor *x;     /* (rows x WIDTH) input */
-    rein_tensor *index; /* (rows x 1) I32 in [0, WIDTH) */
-    rein_tensor *mask;  /* (rows x WIDTH) U8 */
+    rein_tensor *x;      /* (rows x WIDTH) input */
+    rein_tensor *index;  /* (rows x 1) I32 in [0, WIDTH) */
+    rein_tensor *mask;   /* (rows x WIDTH) U8 */
     rein_tensor *action; /* (rows x WIDTH) input in (-1, 1), not differentiated */
 } bench;
 
@@ -47,14 +47,16 @@ static rein_tensor *other(bench *b) {
     return rein_sub(rein_square(b->x), vector(b, "v.c", WIDTH));
 }
 
+/* clang-format off */
 #define MAP1(name) static rein_tensor *case_##name(bench *b) { return rein_##name(mixed(b)); }
 MAP1(neg) MAP1(exp) MAP1(tanh) MAP1(sigmoid) MAP1(softplus) MAP1(relu) MAP1(silu) MAP1(gelu) MAP1(square) MAP1(abs)
 MAP1(log_softmax) MAP1(softmax) MAP1(sum) MAP1(sum_rows) MAP1(total) MAP1(mean)
 
 #define MAP2(name) static rein_tensor *case_##name(bench *b) { return rein_##name(mixed(b), other(b)); }
 MAP2(add) MAP2(sub) MAP2(mul) MAP2(min) MAP2(max)
+    /* clang-format on */
 
-static rein_tensor *positive(bench *b) {
+    static rein_tensor *positive(bench *b) {
     return rein_offset(rein_square(mixed(b)), 0.3);
 }
 
@@ -136,7 +138,8 @@ static rein_tensor *case_dense_gelu(bench *b) {
 }
 
 static rein_tensor *case_ensemble(bench *b) {
-    rein_tensor *h = rein_dense(mixed(b), param(b, "e.0", 3, 2, WIDTH, 3), param(b, "e.1", 2, 2, 3, 0), REIN_ACT_TANH);
+    rein_tensor *h =
+        rein_dense(mixed(b), param(b, "e.0", 3, 2, WIDTH, 3), param(b, "e.1", 2, 2, 3, 0), REIN_ACT_TANH);
     return rein_dense(h, param(b, "e.2", 3, 2, 3, 1), param(b, "e.3", 2, 2, 1, 0), REIN_ACT_IDENTITY);
 }
 
@@ -369,9 +372,11 @@ static void test_stop_gradient(void **state) {
     teardown(&p);
 }
 
-#define CASE(name) {#name, run_case, NULL, NULL, (void *)(uintptr_t)case_##name}
+#define CASE(name)                                                                                           \
+    { #name, run_case, NULL, NULL, (void *)(uintptr_t)case_##name }
 
 int main(void) {
+    /* clang-format off */
     const struct CMUnitTest tests[] = {
         CASE(neg), CASE(exp), CASE(log), CASE(tanh), CASE(sigmoid), CASE(softplus), CASE(relu), CASE(silu), CASE(gelu),
         CASE(square), CASE(sqrt), CASE(abs), CASE(add), CASE(sub), CASE(mul), CASE(div), CASE(min), CASE(max),
@@ -382,5 +387,6 @@ int main(void) {
         CASE(gather), CASE(reshape), CASE(masked_entropy), CASE(masked_kl), CASE(multi), CASE(gaussian),
         CASE(squashed), CASE(draw), cmocka_unit_test(test_stop_gradient),
     };
+    /* clang-format on */
     return cmocka_run_group_tests_name("gradients", tests, NULL, NULL);
 }

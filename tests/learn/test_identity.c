@@ -8,6 +8,7 @@
 #include "algo/algo.h"
 #include "support/small_policy.h"
 #include "support/temp_dir.h"
+#include "tensor/kernels.h"
 
 /* ---- runs ------------------------------------------------------------------------------------------------------- */
 
@@ -112,6 +113,8 @@ static void test_variants(void **state) {
         snprintf(more, sizeof more, "steps=20k %s", variants[i]);
         learns("Identity-v0", more, 90);
     }
+    if (reini_bf16_available())
+        learns("Identity-v0", "steps=20k dtype=bf16", 90);
     learns("IdentityBox-v0", "steps=20k log_std_init=-0.5 objective=penalty", 90);
     learns("IdentityBox-v0", "steps=20k log_std_init=-0.5 norm_obs=running norm_reward=true shared=true", 90);
     learns("IdentityMasked-v0", "steps=20k objective=penalty shared=true norm_obs=running", 90);

@@ -36,7 +36,8 @@ enum { RECIPES = sizeof recipes / sizeof *recipes, ROWS = 300 };
 static rein_policy *make(const recipe *from, uint64_t seed) {
     reini_net_config net = small_net(from->net);
     rein_policy *policy = NULL;
-    assert_ok(reini_policy_new("ppo", from->name, &from->obs, &from->act, &net, from->critic, REIN_F32, seed, &policy));
+    assert_ok(reini_policy_new("ppo", from->name, &from->obs, &from->act, &net, from->critic, REIN_F32, seed,
+                               &policy));
     small_policy_shake(policy, seed);
     if (net.norm_obs != REINI_NORM_NONE)
         small_policy_see(policy, seed);
@@ -228,7 +229,13 @@ static void test_digest_follows_the_parameters(void **state) {
             *bits ^= 1;
         }
         if (policy->net.norm_obs != REINI_NORM_NONE) {
-            small_policy_see(policy, 99);
+            policy->moments.sum_squares[0] *= 1.5;
+            reini_policy_refresh(policy);
+            rein_policy_sha256(policy, found);
+            assert_string_not_equal(sha, found);
+            policy->moments.sum_squares[0] /= 1.5;
+            policy->moments.mean[1] += 0.5;
+            reini_policy_refresh(policy);
             rein_policy_sha256(policy, found);
             assert_string_not_equal(sha, found);
         }
@@ -403,8 +410,9 @@ static void test_images_are_refused(void **state) {
     const rein_space obs = {.kind = REIN_SPACE_IMAGE, .size = 48, .shape = {3, 4, 4}};
     reini_net_config net = small_net("hidden=4");
     rein_policy *policy = NULL;
-    assert_fails(reini_policy_new("ppo", "Pictures-v0", &obs, &recipes[0].act, &net, true, REIN_F32, 1, &policy),
-                 REIN_USAGE, "image");
+    assert_fails(
+        reini_policy_new("ppo", "Pictures-v0", &obs, &recipes[0].act, &net, true, REIN_F32, 1, &policy),
+        REIN_USAGE, "image");
     assert_null(policy);
 }
 

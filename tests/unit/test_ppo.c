@@ -8,11 +8,14 @@
 #include "algo/ppo.c"
 #include "env/env_types.h"
 #include "support/check.h"
+#include "tensor/kernels.h"
+
+static rein_dtype matmul = REIN_F32; /* of the PPOs made below */
 
 static ppo *make(const rein_env_type *env, const char *settings, rein_pool *pool) {
     char copy[512], *rest = copy;
     ppo_config config;
-    reini_context context = {.env = env, .seed = 3, .total_steps = 4096, .pool = pool};
+    reini_context context = {.env = env, .seed = 3, .total_steps = 4096, .pool = pool, .matmul = matmul};
     void *self = NULL;
     memset(&config, 0, sizeof config);
     rein_fields_default(ppo_fields, reini_algo_ppo.n_fields, &config);
@@ -84,6 +87,17 @@ static void test_ratio_is_one_at_first(void **state) {
     check_ratio_is_one(&reini_env_pendulum, "objective=penalty norm_obs=running shared=true");
     check_ratio_is_one(&reini_env_identity_multi_discrete, "objective=penalty");
     check_ratio_is_one(&reini_env_identity_masked, "shared=true objective=penalty");
+}
+
+/* coarser products, but the same ones for acting and learning */
+static void test_ratio_is_one_in_bf16(void **state) {
+    if (!reini_bf16_available())
+        skip();
+    matmul = REIN_BF16;
+    check_ratio_is_one(&reini_env_cartpole, "objective=penalty norm_obs=running");
+    check_ratio_is_one(&reini_env_pendulum, "scale_actions=true hidden=48,33");
+    check_ratio_is_one(&reini_env_identity_masked, "shared=true hidden=64,64");
+    matmul = REIN_F32;
 }
 
 /* ---- the penalty of boxes ------------------------------------------------------------------------------------- */
@@ -336,7 +350,7 @@ static void test_what_does_not_fit_is_refused(void **state) {
 
 /* ---- updates that are not finite ------------------------------------------------------------------------------- */
 
-static void check_skipped(ppo *p, float *spoiled) {
+static void check_skipped(ppo *p, float *spoiled, float with) {
     static float before[1 << 14];
     size_t bytes = (size_t)rein_store_size(p->policy->store) * sizeof(float);
     double sum[REINI_METRICS_MAX] = {0}, metric[REINI_METRICS_MAX];
@@ -344,7 +358,7 @@ static void check_skipped(ppo *p, float *spoiled) {
     int64_t skipped = p->skipped;
     memcpy(before, rein_store_view(p->policy->store), bytes);
     set_schedules(p, metric);
-    *spoiled = NAN;
+    *spoiled = with;
     run_minibatch(p, 0, 100);
     step_optimizer(p, sum, 1e-3);
     assert_int_equal(p->skipped, skipped + 1);
@@ -357,15 +371,17 @@ static void test_updates_that_are_not_finite_are_skipped(void **state) {
     ppo *p = make(&reini_env_pendulum, "", NULL);
     reini_rollout *r = gather(p);
     double sum[REINI_METRICS_MAX] = {0};
-    check_skipped(p, &r->adv[7]);
-    check_skipped(p, &r->ret[99]);
-    check_skipped(p, &r->logp[0]);
-    check_skipped(p, &r->obs[31]);
-    check_skipped(p, &((float *)r->action)[50]);
+    check_skipped(p, &r->adv[7], NAN);
+    check_skipped(p, &r->ret[99], NAN);
+    check_skipped(p, &r->logp[0], NAN);
+    check_skipped(p, &r->obs[31], NAN);
+    check_skipped(p, &((float *)r->action)[50], NAN);
+    check_skipped(p, &r->adv[7], INFINITY);
+    check_skipped(p, &r->ret[99], 1e25f); /* its square is too large for a float, its gradient is not */
     /* and then the run goes on */
     run_minibatch(p, 0, 100);
     step_optimizer(p, sum, 1e-3);
-    assert_int_equal(p->skipped, 5);
+    assert_int_equal(p->skipped, 7);
     assert_int_equal(p->skipped_in_a_row, 0);
     for (int64_t i = 0; i < rein_store_size(p->policy->store); i++)
         assert_true(isfinite(((const float *)rein_store_view(p->policy->store))[i]));
@@ -375,6 +391,7 @@ static void test_updates_that_are_not_finite_are_skipped(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ratio_is_one_at_first),
+        cmocka_unit_test(test_ratio_is_one_in_bf16),
         cmocka_unit_test(test_box_penalty),
         cmocka_unit_test(test_penalty_adapts),
         cmocka_unit_test(test_penalty_is_part_of_the_loss),

@@ -6,6 +6,7 @@
 #include "env/env_types.h"
 #include "rl/policy.h"
 #include "support/run_check.h"
+#include "tensor/kernels.h"
 
 /* batch sizes that are no multiples of a tile, environments that do not divide among the workers */
 typedef struct recipe {
@@ -34,6 +35,8 @@ typedef struct trainee {
     rein_pool *pool;
 } trainee;
 
+static rein_dtype matmul = REIN_F32; /* of the trainees made below */
+
 static trainee make(const recipe *from, int threads) {
     trainee t = {.algo = reini_algo_find("ppo"), .pool = rein_pool_new(threads)};
     char copy[512], *rest = copy;
@@ -45,7 +48,8 @@ static trainee make(const recipe *from, int threads) {
         *value++ = 0;
         assert_ok(rein_fields_set(t.algo->fields, t.algo->n_fields, t.config, name, value));
     }
-    reini_context context = {.env = from->env, .seed = 11, .total_steps = 20000, .pool = t.pool};
+    reini_context context = {
+        .env = from->env, .seed = 11, .total_steps = 20000, .pool = t.pool, .matmul = matmul};
     assert_ok(t.algo->check(t.config, &context));
     assert_ok(t.algo->create(t.config, &context, &t.self));
     return t;
@@ -98,6 +102,14 @@ static void test_threads_do_not_change_bits(void **state) {
             release(&one);
             release(&many);
         }
+}
+
+static void test_threads_do_not_change_bits_in_bf16(void **state) {
+    if (!reini_bf16_available())
+        skip();
+    matmul = REIN_BF16;
+    test_threads_do_not_change_bits(state);
+    matmul = REIN_F32;
 }
 
 static void test_seeds_change_bits(void **state) {

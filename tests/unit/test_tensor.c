@@ -10,6 +10,7 @@
 #include "base/base.h"
 #include "support/each_level.h"
 #include "support/check.h"
+#include "tensor/kernels.h"
 
 static const rein_init normal = {REIN_INIT_NORMAL, 0.4};
 
@@ -221,6 +222,25 @@ static void test_fast_kernels_follow_the_reference(void **state) {
         outcome_of(REIN_F64, (rein_compile_opts){0}, 2, live[i], &exact);
         close_outcomes(&reference, &fast, live[i], 1e-5);
         close_outcomes(&exact, &fast, live[i], 1e-5);
+    }
+}
+
+/* products of numbers rounded to 8 bits: coarser, but all the rest holds */
+static void test_bf16(void **state) {
+    static outcome narrow, many, tiles, exact;
+    if (!reini_bf16_available())
+        skip();
+    rein_compile_opts opts = {.matmul = REIN_BF16}, other = {.matmul = REIN_BF16, .tile = 48};
+    for (int i = 0; i < LIVES; i++) {
+        outcome_of(REIN_F32, opts, 1, live[i], &narrow);
+        outcome_of(REIN_F32, opts, 3, live[i], &many);
+        assert_memory_equal(&narrow, &many, sizeof narrow);
+        outcome_of(REIN_F32, other, 2, live[i], &tiles);
+        assert_memory_equal(narrow.value, tiles.value, sizeof narrow.value);
+        assert_memory_equal(narrow.logp, tiles.logp, sizeof narrow.logp);
+        outcome_of(REIN_F64, (rein_compile_opts){0}, 1, live[i], &exact);
+        close_outcomes(&exact, &narrow, live[i], 0.05);
+        assert_true(memcmp(exact.value, narrow.value, sizeof exact.value) != 0);
     }
 }
 
@@ -687,6 +707,7 @@ static int all(const char *level) {
         cmocka_unit_test(test_tiles_hardly_matter),
         cmocka_unit_test(test_rows_do_not_depend_on_each_other),
         cmocka_unit_test(test_fast_kernels_follow_the_reference),
+        cmocka_unit_test(test_bf16),
         cmocka_unit_test(test_no_rows),
         cmocka_unit_test(test_programs_are_printed),
         cmocka_unit_test(test_strides),

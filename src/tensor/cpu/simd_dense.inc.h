@@ -147,17 +147,24 @@ static void simd_DENSE_DX(const reini_call *call) {
 }
 
 static void simd_DENSE_DX_ACT(const reini_call *call) {
-    static flat_fn *const slopes[] = {
-        [REIN_ACT_TANH] = flat_TANH_GRAD, [REIN_ACT_RELU] = flat_RELU_GRAD, [REIN_ACT_SIGMOID] = flat_SIGMOID_GRAD};
+    static flat_fn *const slopes[] = {[REIN_ACT_TANH] = flat_TANH_GRAD,
+                                      [REIN_ACT_RELU] = flat_RELU_GRAD,
+                                      [REIN_ACT_SIGMOID] = flat_SIGMOID_GRAD};
     static const int64_t step[] = {1, 1};
     rein_activation act = (rein_activation)call->k[6];
     int64_t in = call->k[0], out = call->k[1];
     bool fused = (act == REIN_ACT_TANH || act == REIN_ACT_RELU) && in % WF_LANES == 0 &&
                  call->in[2].stride == call->out.stride;
-    gemm g = {.c = row_out(call, 0), .c_row = call->out.stride,
-              .a = row(call, 0, 0), .a_row = call->in[0].stride, .a_k = 1,
-              .b = call->in[1].at, .b_row = in,
-              .m = call->rows, .n = in, .k = out};
+    gemm g = {.c = row_out(call, 0),
+              .c_row = call->out.stride,
+              .a = row(call, 0, 0),
+              .a_row = call->in[0].stride,
+              .a_k = 1,
+              .b = call->in[1].at,
+              .b_row = in,
+              .m = call->rows,
+              .n = in,
+              .k = out};
     if (fused) {
         g.y = row(call, 2, 0);
         g.act = act;

@@ -18,7 +18,8 @@ typedef struct gemm {
     int64_t m, n, k;
     const float *bias; /* (n), or NULL */
     bool add;          /* start from c; else from the bias, or 0 */
-    const float *y;    /* laid out as c, n a multiple of the lanes: multiply by act's derivative at value y; or NULL */
+    const float
+        *y; /* laid out as c, n a multiple of the lanes: multiply by act's derivative at value y; or NULL */
     rein_activation act;
 } gemm;
 
@@ -30,10 +31,10 @@ WIDE_INLINE wf gemm_slope(wf dy, wf y, const rein_activation act) {
 }
 
 /* Applies it to a block's sums. */
-#define GEMM_SLOPE(act)                                                                                  \
-    _Pragma("GCC unroll 16") for (int x = 0; x < mr; x++)                                                \
-        _Pragma("GCC unroll 4") for (int v = 0; v < nv; v++)                                             \
-            sum[x][v] = gemm_slope(sum[x][v], wf_load(g->y + (i + x) * g->c_row + j + v * WF_LANES), act)
+#define GEMM_SLOPE(act)                                                                                      \
+    _Pragma("GCC unroll 16") for (int x = 0; x < mr; x++)                                                    \
+        _Pragma("GCC unroll 4") for (int v = 0; v < nv; v++) sum[x][v] =                                     \
+            gemm_slope(sum[x][v], wf_load(g->y + (i + x) * g->c_row + j + v * WF_LANES), act)
 
 /* the compiler forgets how the value was computed */
 #define HIDE(x) __asm__("" : "+r"(x))
