@@ -99,11 +99,12 @@ void reini_acting_free(reini_acting *acting) {
     reini_free(acting);
 }
 
+/* a NaN passes through, so that it shows */
 static void clip_to_bounds(const rein_policy *policy, float *action, int n) {
     for (int i = 0; i < n; i++)
         for (int j = 0; j < policy->act.size; j++) {
             float *a = &action[i * policy->act.size + j];
-            *a = fminf(fmaxf(*a, policy->low[j]), policy->high[j]);
+            *a = *a < policy->low[j] ? policy->low[j] : *a > policy->high[j] ? policy->high[j] : *a;
         }
 }
 

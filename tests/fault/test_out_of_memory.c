@@ -1,7 +1,7 @@
 /*
- * test_out_of_memory.c - every allocation fails in turn, alone and with all that follow: building and compiling a
- * graph, policies, the collector, PPO with all that belongs to it, policy files and a whole training run. Nothing
- * crashes, the answer is REIN_NOMEM with a sentence, and every byte is given back.
+ * test_out_of_memory.c - every allocation fails in turn, alone and with all that follow: building and
+ * compiling a graph, policies, the collector, PPO with all that belongs to it, policy files and a whole
+ * training run. Nothing crashes, the answer is REIN_NOMEM with a sentence, and every byte is given back.
  */
 #include "env/env_types.h"
 #include "algo/algo.h"
@@ -14,7 +14,8 @@
 
 typedef rein_status attempt(const void *how);
 
-/* Fails the n-th allocation of the attempt for n = 1, 2, ... until it needs fewer than n. Returns how many it needs. */
+/* Fails the n-th allocation of the attempt for n = 1, 2, ... until it needs fewer than n. Returns how many it
+ * needs. */
 static uint64_t fail_each(const char *what, attempt *try, const void *how, bool onwards) {
     uint64_t live = reini_memory_now().live_bytes;
     for (uint64_t n = 1;; n++) {
@@ -47,7 +48,7 @@ static void fail_all(const char *what, attempt *try, const void *how) {
     assert_true(alone > 0 && onwards > 0);
 }
 
-/* ---- graphs ------------------------------------------------------------------------------------------------------ */
+/* ---- graphs -------------------------------------------------------------------------------------------- */
 
 static rein_tensor *build(rein_graph *g, rein_layout *layout, rein_dtype real) {
     int rows = rein_extent(g, "rows", 100), items = rein_extent(g, "items", 300), slot = rein_slot(g, layout);
@@ -115,7 +116,7 @@ static void test_graphs(void **state) {
     fail_all("a graph in double", try_graph, &reals[1]);
 }
 
-/* ---- pools that have started ---------------------------------------------------------------------------------- */
+/* ---- pools that have started --------------------------------------------------------------------------- */
 
 static _Atomic int seen[8];
 
@@ -137,7 +138,7 @@ static rein_pool *started_pool(int threads) {
     return pool;
 }
 
-/* ---- policies, collectors, optimizers ------------------------------------------------------------------------------- */
+/* ---- policies, collectors, optimizers ------------------------------------------------------------------ */
 
 typedef struct recipe {
     const char *name;
@@ -232,7 +233,7 @@ static void test_policies_and_collectors(void **state) {
     rein_pool_free(pool);
 }
 
-/* ---- PPO ------------------------------------------------------------------------------------------------------------- */
+/* ---- PPO ----------------------------------------------------------------------------------------------- */
 
 typedef struct creating {
     const reini_algo *algo;
@@ -276,7 +277,7 @@ static void test_ppo(void **state) {
     }
 }
 
-/* ---- a whole run ------------------------------------------------------------------------------------------------------ */
+/* ---- a whole run --------------------------------------------------------------------------------------- */
 
 static rein_status try_run(const void *how) {
     rein_summary summary;
@@ -286,7 +287,7 @@ static rein_status try_run(const void *how) {
 }
 
 static void test_runs(void **state) {
-    static const rein_setting settings[] = {{"steps", "240"},        {"n_envs", "3"},
+    static const rein_setting settings[] = {{"steps", "120"},        {"n_envs", "3"},
                                             {"n_steps", "20"},       {"batch_size", "25"},
                                             {"n_epochs", "2"},       {"hidden", "4"},
                                             {"threads", "2"},        {"eval_every", "100"},

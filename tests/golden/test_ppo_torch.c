@@ -2,9 +2,9 @@
  * test_ppo_torch.c - five minibatch updates of PPO against PyTorch (tests/reference/ppo_torch.py), at every
  * instruction-set level: the terms of the loss, the gradients and the parameters.
  *
- * The algorithm's own functions run here: PPO is created for an environment of the golden file's spaces, the file's
- * weights and batch take the place of the initial weights and of a rollout, and the minibatch is the whole rollout in
- * its order.
+ * The algorithm's own functions run here: PPO is created for an environment of the golden file's spaces, the
+ * file's weights and batch take the place of the initial weights and of a rollout, and the minibatch is the
+ * whole rollout in its order.
  */
 #include "algo/ppo.c"
 #include "support/each_level.h"
@@ -12,7 +12,7 @@
 
 enum { ROWS = 64, MOST = 512 };
 
-/* ---- an environment with the right spaces, never stepped ------------------------------------------------- */
+/* ---- an environment with the right spaces, never stepped ----------------------------------------------- */
 
 static void reset(const void *config, void *state, rein_rng *rng) {
 }
@@ -51,7 +51,7 @@ static variant variants[] = {
     {"ppo_torch_D.json", &parts},    {"ppo_torch_E.json", &discrete},
 };
 
-/* ---- PPO as the golden file has it ------------------------------------------------------------------------ */
+/* ---- PPO as the golden file has it --------------------------------------------------------------------- */
 
 static void set(ppo_config *config, const char *name, const char *format, double value) {
     char text[64];
@@ -150,7 +150,7 @@ static void write_batch(ppo *p, const json_t *golden) {
         p->order[i] = i;
 }
 
-/* ---- comparing -------------------------------------------------------------------------------------------- */
+/* ---- comparing ----------------------------------------------------------------------------------------- */
 
 static double worst_scalar, worst_gradient, worst_parameter;
 

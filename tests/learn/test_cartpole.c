@@ -1,5 +1,6 @@
 /*
- * test_cartpole.c - the short version of the learning benchmark: three seeds balance the pole within a small budget.
+ * test_cartpole.c - the short version of the learning benchmark: three seeds balance the pole within a small
+ * budget.
  */
 #include <rein/run.h>
 #include "support/check.h"

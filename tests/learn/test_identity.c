@@ -1,6 +1,6 @@
 /*
- * test_identity.c - PPO learns what cannot be failed to learn: environments whose best action is shown and whose
- * values are known, with every variant of the method; and environments that go wrong.
+ * test_identity.c - PPO learns what cannot be failed to learn: environments whose best action is shown and
+ * whose values are known, with every variant of the method; and environments that go wrong.
  */
 #include <math.h>
 #include <rein/run.h>
@@ -10,7 +10,7 @@
 #include "support/temp_dir.h"
 #include "tensor/kernels.h"
 
-/* ---- runs ------------------------------------------------------------------------------------------------------- */
+/* ---- runs ---------------------------------------------------------------------------------------------- */
 
 enum { MOST_SETTINGS = 40 };
 
@@ -61,7 +61,7 @@ static void learns(const char *env, const char *more, double least) {
     assert_int_equal(summary.skipped_updates, 0);
 }
 
-/* ---- identity environments -------------------------------------------------------------------------------------- */
+/* ---- identity environments ----------------------------------------------------------------------------- */
 
 static void test_identity(void **state) {
     learns("Identity-v0", "steps=20k", 90);
@@ -121,7 +121,7 @@ static void test_variants(void **state) {
     learns("IdentityMultiDiscrete-v0", "steps=20k objective=penalty critic=false", 90);
 }
 
-/* ---- values ------------------------------------------------------------------------------------------------------ */
+/* ---- values -------------------------------------------------------------------------------------------- */
 
 /* TimeLimit-v0, but the tenth step is an end: then the value is that of ten steps and fewer */
 typedef struct ten {
@@ -189,7 +189,7 @@ static void test_ends_are_not_bootstrapped(void **state) {
     assert_true(fabs(value - 4.138) < 0.3);
 }
 
-/* ---- environments that go wrong ----------------------------------------------------------------------------------- */
+/* ---- environments that go wrong ------------------------------------------------------------------------ */
 
 static int nan_every; /* steps from one NaN to the next */
 

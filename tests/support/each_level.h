@@ -18,13 +18,13 @@ static inline int each_level(int (*group)(const char *level)) {
     int failed = 0;
     if (getenv("REIN_CPU") != NULL)
         return group(getenv("REIN_CPU"));
-    for (int i = 0; i <= reini_isa(); i++) {
+    for (int i = REINI_ISA_PORTABLE; i <= REINI_ISA_AVX512; i++) {
         int how;
         fflush(NULL);
         pid_t child = fork();
         if (child == 0) {
             setenv("REIN_CPU", levels[i], 1);
-            int result = group(levels[i]);
+            int result = reini_isa() == i ? group(levels[i]) : 0; /* 0: the machine lacks it */
             fflush(NULL);
             exit(result); /* not _exit: the leak checker reports at the end */
         }

@@ -1,5 +1,6 @@
 /*
- * small_policy.h - policies made from a line of settings, and what their networks compute, in double precision.
+ * small_policy.h - policies made from a line of settings, and what their networks compute, in double
+ * precision.
  */
 #ifndef SMALL_POLICY_H
 #define SMALL_POLICY_H
@@ -61,7 +62,7 @@ static inline void small_policy_see(rein_policy *policy, uint64_t seed) {
     free(obs);
 }
 
-/* ---- the network by hand ----------------------------------------------------------------------------------- */
+/* ---- the network by hand ------------------------------------------------------------------------------- */
 
 static inline const float *small_parameter(const rein_policy *policy, const char *name, int k,
                                            const char *kind, rein_param_info *info) {

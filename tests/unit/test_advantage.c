@@ -1,10 +1,10 @@
 /*
- * test_advantage.c - advantages against their definitions, written as the papers' sums in double precision rather than
- * as the recursions that compute them.
+ * test_advantage.c - advantages against their definitions, written as the papers' sums in double precision
+ * rather than as the recursions that compute them.
  *
- * An experience is random: rewards, values, ends of both kinds, several episodes one after the other, cut by the end
- * of the rollout. What the estimators are given is what the rollout gives them: the value of a truncated episode's
- * last observation is folded into its last reward.
+ * An experience is random: rewards, values, ends of both kinds, several episodes one after the other, cut by
+ * the end of the rollout. What the estimators are given is what the rollout gives them: the value of a
+ * truncated episode's last observation is folded into its last reward.
  */
 #include <math.h>
 #include <stdbool.h>
@@ -89,8 +89,8 @@ static double k_step_advantage(const experience *e, int64_t t, int64_t n, int64_
     return sum + pow(discount, (double)k) * value_after(e, t + k - 1, n);
 }
 
-/* Schulman et al. 2016, eq. 16: the average of k-step advantages with weights (1 - lambda) lambda^{k-1}; beyond the
- * last step all of them are the same, so the last takes the rest of the weight */
+/* Schulman et al. 2016, eq. 16: the average of k-step advantages with weights (1 - lambda) lambda^{k-1};
+ * beyond the last step all of them are the same, so the last takes the rest of the weight */
 static double gae_of(const experience *e, int64_t t, int64_t n, double discount, double lambda) {
     int64_t steps = steps_left(e, t, n);
     double sum = pow(lambda, (double)(steps - 1)) * k_step_advantage(e, t, n, steps, discount);
@@ -126,7 +126,7 @@ static experience make_case(int c, double discount) {
     return make(c % 3 == 0 ? 1 : 61, counts[c % 4], ends[c / 4], discount, (uint64_t)c);
 }
 
-/* ---- generalised advantage estimation ----------------------------------------------------------------------- */
+/* ---- generalised advantage estimation ------------------------------------------------------------------ */
 
 static void check_gae(experience *e, double discount, double lambda) {
     reini_gae(e->adv, e->ret, e->folded, e->done, e->value, e->T, e->N, (float)discount, (float)lambda);
@@ -234,7 +234,7 @@ static void test_levels_give_the_same_bits(void **state) {
     }
 }
 
-/* ---- V-trace ------------------------------------------------------------------------------------------------- */
+/* ---- V-trace ------------------------------------------------------------------------------------------- */
 
 static void check_vtrace(experience *e, double discount, double rho_max, double c_max) {
     reini_vtrace(e->adv, e->ret, e->ratio, e->folded, e->done, e->value, e->T, e->N, (float)discount,
@@ -278,7 +278,7 @@ static void test_vtrace_on_policy(void **state) {
     }
 }
 
-/* ---- statistics ---------------------------------------------------------------------------------------------- */
+/* ---- statistics ---------------------------------------------------------------------------------------- */
 
 static double mean_of(const float *x, const int32_t *index, int64_t n) {
     double sum = 0;

@@ -1,6 +1,6 @@
 /*
- * test_dist.c - distributions over actions: what they sum and integrate to, entropies and divergences by enumeration
- * and by quadrature, what is drawn, and PyTorch's numbers (tests/reference/act_torch.py).
+ * test_dist.c - distributions over actions: what they sum and integrate to, entropies and divergences by
+ * enumeration and by quadrature, what is drawn, and PyTorch's numbers (tests/reference/act_torch.py).
  *
  * Every distribution is built twice: in float with the kernels of the machine, in double with the reference.
  */
@@ -9,9 +9,9 @@
 #include "support/each_level.h"
 #include "support/golden.h"
 
-enum { MOST_ROWS = 100000, OUTPUTS = 16, INPUTS = 8 };
+enum { MOST_ROWS = 100000, INPUTS = 8 };
 
-/* ---- a graph whose inputs and outputs are doubles ---------------------------------------------------------------- */
+/* ---- a graph whose inputs and outputs are doubles ------------------------------------------------------ */
 
 typedef struct bench {
     rein_graph *g;
@@ -95,7 +95,7 @@ static void near(const bench *b, const char *what, double found, double wanted) 
         call(REIN_F64);                                                                                      \
     } while (0)
 
-/* ---- categorical ------------------------------------------------------------------------------------------------- */
+/* ---- categorical --------------------------------------------------------------------------------------- */
 
 enum { ROWS = 64, LOGITS = 10, PARTS = 3 };
 static const int32_t parts[PARTS] = {3, 1, 6};
@@ -199,7 +199,7 @@ static void test_categorical(void **state) {
     }
 }
 
-/* ---- drawing choices --------------------------------------------------------------------------------------------- */
+/* ---- drawing choices ----------------------------------------------------------------------------------- */
 
 /* draws MOST_ROWS times from one row of logits */
 static void check_draws(rein_dtype real, const choices *c, int r, bool masked) {
@@ -261,7 +261,7 @@ static void test_draws_have_their_probabilities(void **state) {
             check_draws(r % 2 ? REIN_F32 : REIN_F64, &c, r, masked);
 }
 
-/* ---- Gaussian ---------------------------------------------------------------------------------------------------- */
+/* ---- Gaussian ------------------------------------------------------------------------------------------ */
 
 enum { GRID = 20001, K = 3 };
 static const double mean[K] = {0.25, -0.75, 3}, log_std[K] = {-0.5, 0.25, -2}, mean2[K] = {0.5, -1, 2.875},
@@ -317,8 +317,8 @@ static void test_densities_integrate_to_one(void **state) {
     }
 }
 
-/* dimension 2 lies so far out that its actions are 1 in float; the others have no mass to speak of within 1e-6 of the
- * ends, where the number before tanh cannot be found again */
+/* dimension 2 lies so far out that its actions are 1 in float; the others have no mass to speak of within
+ * 1e-6 of the ends, where the number before tanh cannot be found again */
 static void test_squashed_densities_integrate_to_one(void **state) {
     for (int k = 0; k < 2; k++) {
         integrate_gaussian(REIN_F32, k, true);
@@ -375,7 +375,7 @@ static void test_gaussian_sums(void **state) {
     BOTH(check_gaussian_sums);
 }
 
-/* ---- drawing numbers ------------------------------------------------------------------------------------------- */
+/* ---- drawing numbers ----------------------------------------------------------------------------------- */
 
 /* mean of tanh u and of its square, u normal */
 static void squashed_moments(int k, double moment[2]) {
@@ -451,7 +451,7 @@ static void test_squashed_mode(void **state) {
     BOTH(check_squashed_mode);
 }
 
-/* ---- PyTorch --------------------------------------------------------------------------------------------------- */
+/* ---- PyTorch ------------------------------------------------------------------------------------------- */
 
 static const json_t *entry(const json_t *golden, const char *group, size_t i) {
     return json_array_get(golden_at(golden, group), i);
@@ -526,8 +526,8 @@ static void check_torch_normal(rein_dtype real) {
     json_decref(golden);
 }
 
-/* From the action alone the number before tanh comes back only as far as the action's last digits tell: those within
- * 1e-6 of an end are clamped, and near the ends a float has lost digits. */
+/* From the action alone the number before tanh comes back only as far as the action's last digits tell: those
+ * within 1e-6 of an end are clamped, and near the ends a float has lost digits. */
 static void check_torch_squashed(rein_dtype real) {
     json_t *golden = golden_read("act_torch.json");
     for (size_t i = 0; i < json_array_size(golden_at(golden, "tanh_normal")); i++) {

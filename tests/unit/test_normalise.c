@@ -70,7 +70,7 @@ static void test_moments_keep_their_digits(void **state) {
     reini_moments_release(&m);
 }
 
-/* ---- rewards -------------------------------------------------------------------------------------------------- */
+/* ---- rewards ------------------------------------------------------------------------------------------- */
 
 typedef struct rewards {
     int64_t T;
@@ -169,8 +169,8 @@ static void test_large_rewards_are_clipped(void **state) {
     reini_reward_scale_release(&scale);
 }
 
-/* an environment that goes wrong shows in the rewards, is not clipped into a plausible one, and leaves the statistics
- * of the others and of later episodes alone */
+/* an environment that goes wrong shows in the rewards, is not clipped into a plausible one, and leaves the
+ * statistics of the others and of later episodes alone */
 static void test_nan_shows(void **state) {
     float reward[10] = {1, 2, NAN, 1, 2, 1, 2, 1, 1, -1}, clean[10] = {1, 2, 5, 1, 2, 1, 2, 1, 1, -1};
     uint8_t done[10] = {0, 0, 0, 0, 1, 0, 0, 0, 0, 0};

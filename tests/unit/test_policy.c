@@ -1,6 +1,6 @@
 /*
- * test_policy.c - policies: the network by hand, files that give back the same bits, digests, damaged files, and rows
- * that do not depend on their neighbours.
+ * test_policy.c - policies: the network by hand, files that give back the same bits, digests, damaged files,
+ * and rows that do not depend on their neighbours.
  */
 #include <jansson.h>
 #include <stdlib.h>
@@ -44,7 +44,7 @@ static rein_policy *make(const recipe *from, uint64_t seed) {
     return policy;
 }
 
-/* ---- acting ---------------------------------------------------------------------------------------------------- */
+/* ---- acting -------------------------------------------------------------------------------------------- */
 
 typedef struct batch {
     float *obs;
@@ -148,6 +148,20 @@ static void test_greedy_actions_are_the_most_likely(void **state) {
     }
 }
 
+/* what cannot be seen cannot be acted on: not a bound, which would look like a decision */
+static void test_nan_shows(void **state) {
+    const recipe *from = &recipes[5];
+    rein_policy *policy = make(from, 1);
+    float obs[2 * 6] = {0}, action[2 * 3];
+    obs[7] = NAN;
+    rein_policy_act(policy, 2, obs, NULL, NULL, action);
+    for (int k = 0; k < 3; k++) {
+        assert_true(isfinite(action[k]));
+        assert_true(isnan(action[3 + k]));
+    }
+    rein_policy_free(policy);
+}
+
 /* another seed, step or row draws other numbers; the same ones draw the same */
 static void test_sampling_is_keyed(void **state) {
     static const rein_sampling keys[] = {{9, 5, 0}, {10, 5, 0}, {9, 6, 0}, {9, 5, 1000}};
@@ -167,7 +181,7 @@ static void test_sampling_is_keyed(void **state) {
     rein_policy_free(policy);
 }
 
-/* ---- files ----------------------------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------------------------- */
 
 static rein_policy *load(const char *path) {
     rein_policy *policy = NULL;
@@ -245,7 +259,7 @@ static void test_digest_follows_the_parameters(void **state) {
     }
 }
 
-/* ---- damaged files --------------------------------------------------------------------------------------------- */
+/* ---- damaged files ------------------------------------------------------------------------------------- */
 
 /* A policy file taken apart: tensors and description, to be changed and written again. */
 typedef struct parts {
@@ -420,6 +434,7 @@ static int all(const char *level) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows_do_not_depend_on_their_neighbours),
         cmocka_unit_test(test_greedy_actions_are_the_most_likely),
+        cmocka_unit_test(test_nan_shows),
         cmocka_unit_test(test_sampling_is_keyed),
         cmocka_unit_test(test_files_give_back_the_same_policy),
         cmocka_unit_test(test_digest_follows_the_parameters),

@@ -1,6 +1,7 @@
 /*
- * test_pool.c - worker threads: every task of every call runs once, by one worker at a time, and what it wrote is seen
- * by whoever comes after. Made for the thread sanitizer as well: the scratch memory below is plain on purpose.
+ * test_pool.c - worker threads: every task of every call runs once, by one worker at a time, and what it
+ * wrote is seen by whoever comes after. Made for the thread sanitizer as well: the scratch memory below is
+ * plain on purpose.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -92,7 +93,7 @@ static void test_pauses(void **state) {
     rein_pool_free(pool);
 }
 
-/* ---- visibility ---------------------------------------------------------------------------------------------------- */
+/* ---- visibility ---------------------------------------------------------------------------------------- */
 
 /* Conway-like: every cell from its neighbours in the step before; the answer is known from one thread */
 typedef struct grid {
@@ -126,7 +127,7 @@ static void test_results_are_seen(void **state) {
         assert_true(evolve_many(threads) == expected);
 }
 
-/* ---- lives ---------------------------------------------------------------------------------------------------------- */
+/* ---- lives --------------------------------------------------------------------------------------------- */
 
 static void test_pools_come_and_go(void **state) {
     uint64_t live = reini_memory_now().live_bytes;

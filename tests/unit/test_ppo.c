@@ -1,7 +1,7 @@
 /*
- * test_ppo.c - the parts of PPO's iteration that a golden file cannot show: the first minibatch starts from a ratio of
- * exactly 1, the penalty of continuous actions and its adaptation, early stopping, schedules, minibatches, updates
- * that are not finite.
+ * test_ppo.c - the parts of PPO's iteration that a golden file cannot show: the first minibatch starts from a
+ * ratio of exactly 1, the penalty of continuous actions and its adaptation, early stopping, schedules,
+ * minibatches, updates that are not finite.
  *
  * The algorithm's own functions run here on its own rollouts.
  */
@@ -50,7 +50,7 @@ static float *log_std_of(ppo *p) {
     return (float *)rein_store_data(p->policy->store) + rein_layout_at(p->policy->layout, i).offset;
 }
 
-/* ---- the first minibatch -------------------------------------------------------------------------------------- */
+/* ---- the first minibatch ------------------------------------------------------------------------------- */
 
 /* nothing has been learned yet: every ratio is 1, exactly, in every iteration */
 static void check_ratio_is_one(const rein_env_type *env, const char *settings) {
@@ -100,7 +100,7 @@ static void test_ratio_is_one_in_bf16(void **state) {
     matmul = REIN_F32;
 }
 
-/* ---- the penalty of boxes ------------------------------------------------------------------------------------- */
+/* ---- the penalty of boxes ------------------------------------------------------------------------------ */
 
 /* KL(N(m, s) || N(m', s')), summed over dimensions */
 static double gaussian_kl(const float *m, const float *log_s, const float *m2, const float *log_s2, int n) {
@@ -197,7 +197,7 @@ static void test_penalty_is_part_of_the_loss(void **state) {
     ppo_destroy(p);
 }
 
-/* ---- epochs and minibatches ----------------------------------------------------------------------------------- */
+/* ---- epochs and minibatches ---------------------------------------------------------------------------- */
 
 static void test_every_step_is_used_once_an_epoch(void **state) {
     ppo *p = make(&reini_env_cartpole, "", NULL);
@@ -272,7 +272,7 @@ static void test_advantages_are_normalised_in_each_minibatch(void **state) {
     }
 }
 
-/* ---- settings -------------------------------------------------------------------------------------------------- */
+/* ---- settings ------------------------------------------------------------------------------------------ */
 
 static void test_schedules(void **state) {
     ppo *p = make(&reini_env_cartpole, "learning_rate=lin_1e-2 clip_range=lin_0.4_0.2 ent_coef=cos_1", NULL);
@@ -348,7 +348,7 @@ static void test_what_does_not_fit_is_refused(void **state) {
     assert_fails(ppo_check(&config, &context), REIN_USAGE, "more than 2^31");
 }
 
-/* ---- updates that are not finite ------------------------------------------------------------------------------- */
+/* ---- updates that are not finite ----------------------------------------------------------------------- */
 
 static void check_skipped(ppo *p, float *spoiled, float with) {
     static float before[1 << 14];
@@ -367,8 +367,8 @@ static void check_skipped(ppo *p, float *spoiled, float with) {
     *spoiled = kept;
 }
 
-static void test_updates_that_are_not_finite_are_skipped(void **state) {
-    ppo *p = make(&reini_env_pendulum, "", NULL);
+static void check_all_skipped(const char *settings) {
+    ppo *p = make(&reini_env_pendulum, settings, NULL);
     reini_rollout *r = gather(p);
     double sum[REINI_METRICS_MAX] = {0};
     check_skipped(p, &r->adv[7], NAN);
@@ -386,6 +386,12 @@ static void test_updates_that_are_not_finite_are_skipped(void **state) {
     for (int64_t i = 0; i < rein_store_size(p->policy->store); i++)
         assert_true(isfinite(((const float *)rein_store_view(p->policy->store))[i]));
     ppo_destroy(p);
+}
+
+static void test_updates_that_are_not_finite_are_skipped(void **state) {
+    check_all_skipped("");
+    check_all_skipped("norm_obs=running shared=true");
+    check_all_skipped("optimizer=sgd max_grad_norm=0");
 }
 
 int main(void) {

@@ -1,6 +1,6 @@
 /*
- * test_reproducible.c - the same seed gives the same bits: for any number of threads, after any number of kills; and
- * learning takes no memory after its first iteration.
+ * test_reproducible.c - the same seed gives the same bits: for any number of threads, after any number of
+ * kills; and learning takes no memory after its first iteration.
  */
 #include "base/base.h"
 #include "env/env_types.h"
@@ -71,7 +71,7 @@ static void release(trainee *t) {
     free(t->config);
 }
 
-/* ---- threads ------------------------------------------------------------------------------------------------------ */
+/* ---- threads ------------------------------------------------------------------------------------------- */
 
 static void same_state(const trainee *a, const trainee *b, const reini_report *x, const reini_report *y,
                        int threads) {
@@ -125,7 +125,7 @@ static void test_seeds_change_bits(void **state) {
     release(&a);
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------------------------------------- */
 
 static void test_iterations_take_no_memory(void **state) {
     for (int k = 0; k < RECIPES; k++)
@@ -151,7 +151,7 @@ static void test_everything_is_given_back(void **state) {
     }
 }
 
-/* ---- kills -------------------------------------------------------------------------------------------------------- */
+/* ---- kills --------------------------------------------------------------------------------------------- */
 
 #define RUN(...)                                                                                             \
     {                                                                                                        \
@@ -193,8 +193,11 @@ static void test_killed_runs_end_the_same(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_threads_do_not_change_bits), cmocka_unit_test(test_seeds_change_bits),
-        cmocka_unit_test(test_iterations_take_no_memory),  cmocka_unit_test(test_everything_is_given_back),
+        cmocka_unit_test(test_threads_do_not_change_bits),
+        cmocka_unit_test(test_threads_do_not_change_bits_in_bf16),
+        cmocka_unit_test(test_seeds_change_bits),
+        cmocka_unit_test(test_iterations_take_no_memory),
+        cmocka_unit_test(test_everything_is_given_back),
         cmocka_unit_test(test_killed_runs_end_the_same),
     };
     return cmocka_run_group_tests_name("reproducible", tests, temp_dir_make, temp_dir_remove);

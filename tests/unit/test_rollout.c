@@ -1,6 +1,7 @@
 /*
- * test_rollout.c - what a rollout records, against environments driven by hand with the recorded actions; the same
- * bits for any number of workers; and log-probabilities that the graph which learns finds again bit for bit.
+ * test_rollout.c - what a rollout records, against environments driven by hand with the recorded actions; the
+ * same bits for any number of workers; and log-probabilities that the graph which learns finds again bit for
+ * bit.
  */
 #include <stdlib.h>
 #include "env/env_types.h"
@@ -8,10 +9,10 @@
 #include "support/each_level.h"
 #include "support/small_policy.h"
 
-/* ---- an environment with every kind of end ------------------------------------------------------------------ */
+/* ---- an environment with every kind of end ------------------------------------------------------------- */
 
-/* Obs: episode's start and steps so far. Ends after a random number of steps: terminated, cut by itself, or both; the
- * horizon of 8 cuts the rest. Reward: a function of the state before the step and the action. */
+/* Obs: episode's start and steps so far. Ends after a random number of steps: terminated, cut by itself, or
+ * both; the horizon of 8 cuts the rest. Reward: a function of the state before the step and the action. */
 typedef struct ends_state {
     int32_t start, steps, terminate, cut;
 } ends_state;
@@ -51,7 +52,7 @@ static const rein_env_type ends = {
     .observe = ends_observe,
 };
 
-/* ---- rollouts ------------------------------------------------------------------------------------------------ */
+/* ---- rollouts ------------------------------------------------------------------------------------------ */
 
 typedef struct recipe {
     const char *name;
@@ -108,7 +109,7 @@ static void release(run *x) {
     rein_pool_free(x->pool);
 }
 
-/* ---- against environments driven by hand --------------------------------------------------------------------- */
+/* ---- against environments driven by hand --------------------------------------------------------------- */
 
 /* what one environment does with the actions of a rollout; it lives on from rollout to rollout */
 typedef struct replay {
@@ -215,7 +216,7 @@ static void test_records_what_happened(void **state) {
     }
 }
 
-/* ---- values and bootstrapping -------------------------------------------------------------------------------- */
+/* ---- values and bootstrapping -------------------------------------------------------------------------- */
 
 static void check_values(const recipe *from, double discount) {
     run x = make(from, 29, 5, 2, true);
@@ -264,7 +265,7 @@ static void test_without_a_critic(void **state) {
     release(&x);
 }
 
-/* ---- the same bits ------------------------------------------------------------------------------------------- */
+/* ---- the same bits ------------------------------------------------------------------------------------- */
 
 static void same(const char *what, const void *a, const void *b, int64_t n, size_t size) {
     if (memcmp(a, b, (size_t)n * size) != 0)
@@ -333,7 +334,7 @@ static void test_restart(void **state) {
     release(&x);
 }
 
-/* ---- statistics of episodes ---------------------------------------------------------------------------------- */
+/* ---- statistics of episodes ---------------------------------------------------------------------------- */
 
 static void test_window_of_episodes(void **state) {
     run x = make(&recipes[0], 41, 6, 2, true);
@@ -361,7 +362,7 @@ static void test_window_of_episodes(void **state) {
     release(&x);
 }
 
-/* ---- the log-probability that learning starts from ----------------------------------------------------------- */
+/* ---- the log-probability that learning starts from ----------------------------------------------------- */
 
 typedef struct learner {
     rein_graph *g;

@@ -1,6 +1,6 @@
 /*
- * test_shuffle.c - random orders: each is a permutation, a function of its key alone, the same bits at every level, and
- * all orders are as likely.
+ * test_shuffle.c - random orders: each is a permutation, a function of its key alone, the same bits at every
+ * level, and all orders are as likely.
  */
 #include <stdbool.h>
 #include <stdlib.h>

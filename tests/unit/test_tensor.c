@@ -1,6 +1,6 @@
 /*
- * test_tensor.c - what the engine promises beside derivatives: results that do not depend on threads, rows that do not
- * depend on each other, bindings, slots, gradients of groups, gathers, random numbers.
+ * test_tensor.c - what the engine promises beside derivatives: results that do not depend on threads, rows
+ * that do not depend on each other, bindings, slots, gradients of groups, gathers, random numbers.
  */
 #include <math.h>
 #include <pthread.h>
@@ -14,7 +14,7 @@
 
 static const rein_init normal = {REIN_INIT_NORMAL, 0.4};
 
-/* ---- a loss like that of an actor and a critic ----------------------------------------------------------------------- */
+/* ---- a loss like that of an actor and a critic --------------------------------------------------------- */
 
 enum { STEPS = 333, ROWS = 200, OBS = 5, ACTIONS = 3, MOST_PARAMETERS = 4096 };
 
@@ -277,7 +277,7 @@ static void test_programs_are_printed(void **state) {
     model_free(&m);
 }
 
-/* ---- a small graph with one network ------------------------------------------------------------------------------------ */
+/* ---- a small graph with one network -------------------------------------------------------------------- */
 
 typedef struct bench {
     rein_graph *g;
@@ -318,7 +318,7 @@ static float *parameter(rein_store *store, const char *name) {
     return (float *)rein_store_data(store) + rein_layout_at(layout, rein_layout_find(layout, name)).offset;
 }
 
-/* ---- bindings ---------------------------------------------------------------------------------------------------------- */
+/* ---- bindings ------------------------------------------------------------------------------------------ */
 
 static void test_strides(void **state) {
     enum { N = 70, IN_STRIDE = 7, OUT_STRIDE = 5 };
@@ -386,7 +386,7 @@ static void test_binding_again(void **state) {
     end(&b);
 }
 
-/* ---- extents and gathers ------------------------------------------------------------------------------------------------- */
+/* ---- extents and gathers ------------------------------------------------------------------------------- */
 
 static void test_extents_are_apart(void **state) {
     float a[8] = {1, 2, 3, 4, 5, 6, 7, 8}, c[3] = {10, 20, 30};
@@ -491,7 +491,7 @@ static void test_integers(void **state) {
     }
 }
 
-/* ---- parameters ---------------------------------------------------------------------------------------------------------- */
+/* ---- parameters ---------------------------------------------------------------------------------------- */
 
 /* one layout, two sets of values: the network that learns and the one that follows */
 static void test_two_slots_of_one_layout(void **state) {
@@ -629,7 +629,7 @@ static void test_layouts_and_initial_values(void **state) {
     end(&b);
 }
 
-/* ---- random numbers ------------------------------------------------------------------------------------------------------ */
+/* ---- random numbers ------------------------------------------------------------------------------------ */
 
 /* row r of a call is the row of number row_base + r, whatever the rows beside it, tiles and threads */
 static void test_random_rows(void **state) {
@@ -668,7 +668,7 @@ static void test_random_rows(void **state) {
     end(&b);
 }
 
-/* ---- one program, several execs -------------------------------------------------------------------------------------------- */
+/* ---- one program, several execs ------------------------------------------------------------------------ */
 
 typedef struct user {
     const model *m;

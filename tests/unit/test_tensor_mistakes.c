@@ -1,6 +1,6 @@
 /*
- * test_tensor_mistakes.c - a graph that cannot be is refused when it is compiled, with a sentence about the first
- * mistake, whatever is built on top of it.
+ * test_tensor_mistakes.c - a graph that cannot be is refused when it is compiled, with a sentence about the
+ * first mistake, whatever is built on top of it.
  */
 #include <rein/nn.h>
 #include "support/check.h"

@@ -52,91 +52,73 @@ static void tile_configure(void) {
 
 /* ---- products ------------------------------------------------------------------------------------------ */
 
-/* 16 rows of a panel: c (16 x 32) = start + a b, then perhaps `out` made from c. */
-typedef struct tile_step {
-    const tile *a; /* (1 x depth) tiles */
+/* c = start + a b for a column of tiles two wide. */
+typedef struct tile_product {
+    const tile *a; /* (high x depth) tiles */
     const tile *b; /* (depth x 2) tiles, the second of a pair unused unless wide */
-    int64_t depth;
-    bool wide;          /* more than 16 columns */
+    int64_t high, depth;
+    bool wide;
     const float *start; /* NULL = 0 */
     int64_t start_row;  /* numbers between rows of start, 0 = one row for all */
     float *c;
     int64_t c_row;
-    /* NULL, or what makes rows x columns of out from c */
-    void (*finish)(float *out, int64_t out_row, const float *c, int64_t rows, int64_t columns);
-    float *out;
-    int64_t out_row, rows, columns;
-} tile_step;
+} tile_product;
 
-#define TILE_MULTIPLY(s, c0, c1, a0)                           \
-    do {                                                       \
-        if ((s)->start != NULL) {                              \
-            TILE_LOAD(c0, (s)->start, (s)->start_row);         \
-            if ((s)->wide)                                     \
-                TILE_LOAD(c1, (s)->start + 16, (s)->start_row); \
-        } else {                                               \
-            TILE_ZERO(c0);                                     \
-            TILE_ZERO(c1);                                     \
-        }                                                      \
-        for (int64_t k = 0; k < (s)->depth; k++) {             \
-            TILE_LOAD(a0, (s)->a + k, 16);                     \
-            TILE_LOAD(6, (s)->b + 2 * k, 16);                  \
-            TILE_ADD_PRODUCT(c0, a0, 6);                       \
-            if ((s)->wide) {                                   \
-                TILE_LOAD(7, (s)->b + 2 * k + 1, 16);          \
-                TILE_ADD_PRODUCT(c1, a0, 7);                   \
-            }                                                  \
-        }                                                      \
-    } while (0)
-
-#define TILE_KEEP(s, c0, c1)                            \
-    do {                                                \
-        TILE_STORE(c0, (s)->c, (s)->c_row);             \
-        if ((s)->wide)                                  \
-            TILE_STORE(c1, (s)->c + 16, (s)->c_row);    \
-    } while (0)
-
-/* Steps in flight. A store that waits for its product would fill the processor's queues, so a step's tiles are stored
- * after the next step's products have begun, and finished after those of the step after that. */
-typedef struct tile_queue {
-    tile_step step[2];
-    int64_t count;
-} tile_queue;
-
-static void queue_store(tile_queue *q, int64_t i) {
-    if (i % 2)
-        TILE_KEEP(&q->step[1], 2, 3);
-    else
-        TILE_KEEP(&q->step[0], 0, 1);
+static void tile_begin(const tile_product *p, int64_t m, bool low) {
+    const float *start = p->start + m * TILE_ROWS * p->start_row, *below = start + TILE_ROWS * p->start_row;
+    TILE_LOAD(0, start, p->start_row);
+    if (p->wide)
+        TILE_LOAD(1, start + TILE_ROWS, p->start_row);
+    if (low)
+        TILE_LOAD(2, below, p->start_row);
+    if (low && p->wide)
+        TILE_LOAD(3, below + TILE_ROWS, p->start_row);
 }
 
-static void queue_finish(tile_queue *q, int64_t i) {
-    const tile_step *s = &q->step[i % 2];
-    if (s->finish != NULL)
-        s->finish(s->out, s->out_row, s->c, s->rows, s->columns);
+static void tile_end(const tile_product *p, int64_t m, bool low) {
+    float *c = p->c + m * TILE_ROWS * p->c_row, *below = c + TILE_ROWS * p->c_row;
+    TILE_STORE(0, c, p->c_row);
+    if (p->wide)
+        TILE_STORE(1, c + TILE_ROWS, p->c_row);
+    if (low)
+        TILE_STORE(2, below, p->c_row);
+    if (low && p->wide)
+        TILE_STORE(3, below + TILE_ROWS, p->c_row);
 }
 
-static void queue_push(tile_queue *q, const tile_step *s) {
-    if (q->count % 2)
-        TILE_MULTIPLY(s, 2, 3, 5);
-    else
-        TILE_MULTIPLY(s, 0, 1, 4);
-    if (q->count >= 2)
-        queue_finish(q, q->count);
-    if (q->count >= 1)
-        queue_store(q, q->count - 1);
-    q->step[q->count++ % 2] = *s;
-}
-
-/* The rest of the steps. */
-static void queue_end(tile_queue *q) {
-    if (q->count >= 2)
-        queue_finish(q, q->count);
-    if (q->count >= 1) {
-        queue_store(q, q->count - 1);
-        queue_finish(q, q->count - 1);
+/* Tiles m and, below it, m + 1 where there is one. */
+static void tile_pair(const tile_product *p, int64_t m) {
+    bool low = m + 1 < p->high;
+    const tile *a = p->a + m * p->depth, *b = p->b;
+    if (p->start != NULL) {
+        tile_begin(p, m, low);
+    } else {
+        TILE_ZERO(0);
+        TILE_ZERO(1);
+        TILE_ZERO(2);
+        TILE_ZERO(3);
     }
-    q->count = 0;
+    for (int64_t k = 0; k < p->depth; k++, a++, b += 2) {
+        TILE_LOAD(4, a, 16);
+        TILE_LOAD(6, b, 16);
+        TILE_ADD_PRODUCT(0, 4, 6);
+        if (p->wide) {
+            TILE_LOAD(7, b + 1, 16);
+            TILE_ADD_PRODUCT(1, 4, 7);
+        }
+        if (low) {
+            TILE_LOAD(5, a + p->depth, 16);
+            TILE_ADD_PRODUCT(2, 5, 6);
+        }
+        if (low && p->wide)
+            TILE_ADD_PRODUCT(3, 5, 7);
+    }
+    tile_end(p, m, low);
+}
+
+static void tile_multiply(const tile_product *p) {
+    for (int64_t m = 0; m < p->high; m += 2)
+        tile_pair(p, m);
 }
 
 /* ---- packing ------------------------------------------------------------------------------------------- */
@@ -159,7 +141,7 @@ WIDE_INLINE __m512i pack_interleave(wf a, wf b) {
 }
 
 /* Rows of x (rows x k), up to 16, as tiles (1 x depth); rows beyond the last stay as they are. */
-static void pack_rows(tile *to, const float *x, int64_t x_row, int64_t rows, int64_t k) {
+static void pack_tile_rows(tile *to, const float *x, int64_t x_row, int64_t rows, int64_t k) {
     for (; k >= TILE_DEPTH; k -= TILE_DEPTH, x += TILE_DEPTH, to++) {
         const float *from = x;
 #pragma GCC unroll 4
@@ -170,10 +152,15 @@ static void pack_rows(tile *to, const float *x, int64_t x_row, int64_t rows, int
         _mm512_store_si512(to->row[r], pack_narrow(pack_load(x, k), pack_load(x + 16, k - 16)));
 }
 
+/* Rows of x (rows x k) as tiles (rows / 16 x depth). */
+static void pack_rows(tile *to, const float *x, int64_t x_row, int64_t rows, int64_t k) {
+    for (; rows > 0; rows -= TILE_ROWS, x += TILE_ROWS * x_row, to += (k + TILE_DEPTH - 1) / TILE_DEPTH)
+        pack_tile_rows(to, x, x_row, rows < TILE_ROWS ? rows : TILE_ROWS, k);
+}
+
 /* Row pairs of b (k x columns), up to 32 columns, as tiles (depth x 2); zeros below the last row. */
 static void pack_pairs(tile *to, const float *b, int64_t b_row, int64_t k, int64_t columns) {
     int64_t p = 0, pairs = (k + TILE_DEPTH - 1) / TILE_DEPTH * (TILE_DEPTH / 2);
-#pragma GCC unroll 2
     for (; columns == PANEL && 2 * p + 1 < k; p++, b += 2 * b_row) {
         tile *t = to + p / TILE_ROWS * 2;
         _mm512_store_si512(t[0].row[p % TILE_ROWS], pack_interleave(wf_load(b), wf_load(b + b_row)));
@@ -190,17 +177,47 @@ static void pack_pairs(tile *to, const float *b, int64_t b_row, int64_t k, int64
     }
 }
 
-/* Up to 16 columns of x (rows x columns) transposed: tiles (1 x depth) that hold column i in row i. */
-static void pack_columns(tile *to, const float *x, int64_t x_row, int64_t rows, int64_t columns) {
-    for (int64_t first = 0; first < rows; first += TILE_DEPTH, to++) {
-        wf pair[16];
-        for (int p = 0; p < 16; p++) {
-            int64_t r = first + 2 * p, n = r < rows ? columns : 0, n_next = r + 1 < rows ? columns : 0;
-            const float *from = x + (n ? r : 0) * x_row, *next = n_next ? from + x_row : from;
-            pair[p] = (wf)pack_interleave(pack_load(from, n), pack_load(next, n_next));
-        }
-        wf_transpose(pair);
-        for (int i = 0; i < TILE_ROWS; i++)
-            _mm512_store_ps(to->row[i], pair[i]);
+/* The 16 bytes at p, p + 4 rows, p + 8 rows and p + 12 rows, a row being 16 floats. */
+WIDE_INLINE wf pack_lanes(const float *p) {
+    wf x = _mm512_broadcast_f32x4(_mm_load_ps(p));
+    x = _mm512_mask_broadcast_f32x4(x, 0x00F0, _mm_load_ps(p + 64));
+    x = _mm512_mask_broadcast_f32x4(x, 0x0F00, _mm_load_ps(p + 128));
+    return _mm512_mask_broadcast_f32x4(x, 0xF000, _mm_load_ps(p + 192));
+}
+
+/* to = the transpose of 16 x 16 words of 4 bytes; loads place 16 bytes, since the shuffling unit has more to do */
+static void pack_transpose(tile *to, const float from[16][16]) {
+    for (int q = 0; q < 16; q += 4) {
+        wf a = pack_lanes(&from[0][q]), b = pack_lanes(&from[1][q]);
+        wf c = pack_lanes(&from[2][q]), d = pack_lanes(&from[3][q]);
+        __m512d ab_low = (__m512d)_mm512_unpacklo_ps(a, b), ab_high = (__m512d)_mm512_unpackhi_ps(a, b);
+        __m512d cd_low = (__m512d)_mm512_unpacklo_ps(c, d), cd_high = (__m512d)_mm512_unpackhi_ps(c, d);
+        _mm512_store_pd(to->row[q], _mm512_unpacklo_pd(ab_low, cd_low));
+        _mm512_store_pd(to->row[q + 1], _mm512_unpackhi_pd(ab_low, cd_low));
+        _mm512_store_pd(to->row[q + 2], _mm512_unpacklo_pd(ab_high, cd_high));
+        _mm512_store_pd(to->row[q + 3], _mm512_unpackhi_pd(ab_high, cd_high));
     }
+}
+
+/* Up to 16 columns of x (rows x columns) transposed: tiles (1 x depth) that hold column i in row i. */
+static void pack_tile_columns(tile *to, const float *x, int64_t x_row, int64_t rows, int64_t columns) {
+    _Alignas(64) float pair[16][16];
+    for (int64_t first = 0; first < rows; first += TILE_DEPTH, to++) {
+        bool whole = columns == TILE_ROWS && first + TILE_DEPTH <= rows;
+        const float *from = x + first * x_row;
+        for (int p = 0; whole && p < 16; p++, from += 2 * x_row)
+            _mm512_store_si512(pair[p], pack_interleave(wf_load(from), wf_load(from + x_row)));
+        for (int p = 0; !whole && p < 16; p++, from += 2 * x_row) {
+            int64_t r = first + 2 * p, n = r < rows ? columns : 0, n_next = r + 1 < rows ? columns : 0;
+            _mm512_store_si512(pair[p], pack_interleave(n ? pack_load(from, n) : wf_zero(),
+                                                        n_next ? pack_load(from + x_row, n_next) : wf_zero()));
+        }
+        pack_transpose(to, (const float(*)[16])pair);
+    }
+}
+
+/* x (rows x columns) transposed: tiles (columns / 16 x depth) that hold column i in row i. */
+static void pack_columns(tile *to, const float *x, int64_t x_row, int64_t rows, int64_t columns) {
+    for (; columns > 0; columns -= TILE_ROWS, x += TILE_ROWS, to += (rows + TILE_DEPTH - 1) / TILE_DEPTH)
+        pack_tile_columns(to, x, x_row, rows, columns < TILE_ROWS ? columns : TILE_ROWS);
 }

@@ -58,49 +58,38 @@ static void take_bias(const product *g, scratch *s, int64_t e, int64_t j, int64_
     wf_store(s->bias + 16, pack_load(bias + 16, columns - 16));
 }
 
-/* Part [k, k + depth) of the products of columns [j, j + PANEL) of network e, rows [i, i + rows). */
-static void run_panel(const product *g, scratch *s, tile_queue *q, int64_t e, int64_t i, int64_t rows, int64_t j,
-                      int64_t k) {
-    int64_t columns = least(PANEL, g->n - j), depth = least(DEPTH, g->k - k);
-    bool pack = (j == 0 && e == 0) || g->k > DEPTH, last = k + depth == g->k;
-    tile_step step = {.b = s->b, .depth = (depth + TILE_DEPTH - 1) / TILE_DEPTH, .wide = columns > TILE_ROWS,
-                      .start = g->bias != NULL ? s->bias : NULL, .out_row = g->c_row, .columns = columns};
-    if (k == 0 && g->bias != NULL)
+/* Columns [j, j + PANEL) of network e, rows [i, i + rows). */
+static void run_panel(const product *g, scratch *s, int64_t e, int64_t i, int64_t rows, int64_t j) {
+    int64_t columns = least(PANEL, g->n - j);
+    float *out = g->c + i * g->c_row + e * g->c_member + j;
+    /* whole tiles without an activation go straight to their place */
+    bool direct = g->act == REIN_ACT_IDENTITY && rows % TILE_ROWS == 0 && columns % TILE_ROWS == 0;
+    tile_product p = {.a = s->a, .b = s->b, .high = (rows + TILE_ROWS - 1) / TILE_ROWS,
+                      .wide = columns > TILE_ROWS, .start = g->bias != NULL ? s->bias : NULL,
+                      .c = direct ? out : s->c, .c_row = direct ? g->c_row : PANEL};
+    if (g->bias != NULL)
         take_bias(g, s, e, j, columns);
-    pack_pairs(s->b, g->b + (e * g->k + k) * g->n + j, g->n, depth, columns);
-    for (int64_t r = 0; r < rows; r += TILE_ROWS) {
-        tile *a = s->a + r / TILE_ROWS * step.depth;
-        step.rows = least(TILE_ROWS, rows - r);
-        if (pack)
-            pack_rows(a, g->a + (i + r) * g->a_row + k, g->a_row, step.rows, depth);
-        step.a = a;
-        step.out = g->c + (i + r) * g->c_row + e * g->c_member + j;
-        /* whole tiles without an activation go straight to their place */
-        bool direct = g->act == REIN_ACT_IDENTITY && step.rows == TILE_ROWS && columns % TILE_ROWS == 0;
-        step.c = direct ? step.out : s->c + r * PANEL;
-        step.c_row = direct ? g->c_row : PANEL;
-        step.finish = direct || !last ? NULL : finish[g->act];
-        if (k > 0) {
-            step.start = step.c;
-            step.start_row = step.c_row;
-        }
-        queue_push(q, &step);
+    for (int64_t k = 0; k < g->k; k += DEPTH) {
+        int64_t depth = least(DEPTH, g->k - k);
+        p.depth = (depth + TILE_DEPTH - 1) / TILE_DEPTH;
+        if ((j == 0 && e == 0) || g->k > DEPTH)
+            pack_rows(s->a, g->a + i * g->a_row + k, g->a_row, rows, depth);
+        pack_pairs(s->b, g->b + (e * g->k + k) * g->n + j, g->n, depth, columns);
+        tile_multiply(&p);
+        p.start = p.c;
+        p.start_row = p.c_row;
     }
-    /* what is packed next lies where these operands lie, and sums of the next part start from these */
-    if (g->k > DEPTH)
-        queue_end(q);
+    if (!direct)
+        finish[g->act](out, g->c_row, s->c, rows, columns);
 }
 
 static void run_product(const product *g) {
     scratch s;
-    tile_queue q = {.count = 0};
     tile_configure();
     for (int64_t i = 0; i < g->m; i += ROWS)
         for (int64_t e = 0; e < g->members; e++)
             for (int64_t j = 0; j < g->n; j += PANEL)
-                for (int64_t k = 0; k < g->k; k += DEPTH)
-                    run_panel(g, &s, &q, e, i, least(ROWS, g->m - i), j, k);
-    queue_end(&q);
+                run_panel(g, &s, e, i, least(ROWS, g->m - i), j);
 }
 
 typedef struct dense_shape {
@@ -119,6 +108,13 @@ enum { THIN = 4 };
 
 static bool is_thin(const dense_shape *s) {
     return s->in <= THIN || s->out <= THIN;
+}
+
+/* The tile unit sleeps after about 2000 cycles without work and takes 900 to wake: a product of anything in the thin
+ * layers around the others (20 cycles) keeps it awake. */
+static void stay_awake(void) {
+    tile_configure();
+    TILE_ADD_PRODUCT(0, 4, 6);
 }
 
 /* 16 columns of tanh(x w + b) for few inputs, in float, the activation in the same pass. */
@@ -168,6 +164,7 @@ static void run_thin(const reini_call *call, const dense_shape *s) {
 static void amx_DENSE(const reini_call *call) {
     dense_shape s = dense_shape_of(call->k);
     if (is_thin(&s)) {
+        stay_awake();
         if (s.in <= THIN && s.act == REIN_ACT_TANH)
             run_thin(call, &s);
         else
@@ -190,6 +187,7 @@ static void amx_DENSE(const reini_call *call) {
 static void amx_DENSE_DX(const reini_call *call) {
     dense_shape s = dense_shape_of(call->k);
     if (is_thin(&s)) {
+        stay_awake();
         reini_kernels_avx512.run[REINI_DENSE_DX](call);
         return;
     }
@@ -210,8 +208,8 @@ static void amx_DENSE_DX(const reini_call *call) {
 
 typedef struct weight_scratch {
     tile dy[DEPTH / TILE_ROWS * ROWS / TILE_DEPTH]; /* (panels x depth x 2), 64 KB */
-    tile x[2][ROWS / TILE_DEPTH];                   /* (1 x depth), of two steps */
-    _Alignas(64) float dw[2][TILE_ROWS * PANEL];
+    tile x[ROWS / TILE_ROWS * ROWS / TILE_DEPTH];   /* (columns / 16 x depth), 8 KB */
+    _Alignas(64) float dw[ROWS * PANEL];
 } weight_scratch;
 
 /* dw (in x out) += x' dy */
@@ -222,7 +220,7 @@ typedef struct weight_product {
     bool add;
 } weight_product;
 
-/* Up to 16 rows of dw into scratch, to start from. */
+/* A part of dw into scratch, to start from. */
 static void take_block(float *to, const float *from, int64_t from_row, int64_t rows, int64_t columns) {
     for (int64_t r = 0; r < rows; r++, to += PANEL, from += from_row) {
         wf_store(to, pack_load(from, columns));
@@ -230,36 +228,35 @@ static void take_block(float *to, const float *from, int64_t from_row, int64_t r
     }
 }
 
-/* Rows [i, i + 16) of dw, columns [j, j + PANEL), from packed operands. */
-static void run_weight_panel(const weight_product *g, weight_scratch *s, tile_queue *q, const tile *x, const tile *dy,
-                             int64_t i, int64_t j) {
-    tile_step step = {.a = x, .b = dy, .depth = (g->rows + TILE_DEPTH - 1) / TILE_DEPTH,
-                      .out = g->dw + i * g->out + j, .out_row = g->out,
-                      .rows = least(TILE_ROWS, g->in - i), .columns = least(PANEL, g->out - j)};
-    bool direct = step.rows == TILE_ROWS && step.columns % TILE_ROWS == 0;
-    step.wide = step.columns > TILE_ROWS;
-    step.c = direct ? step.out : s->dw[q->count % 2];
-    step.c_row = step.start_row = direct ? g->out : PANEL;
-    step.start = g->add ? step.c : NULL;
-    step.finish = direct ? NULL : finish_identity;
-    if (g->add && !direct)
-        take_block(s->dw[q->count % 2], step.out, g->out, step.rows, step.columns);
-    queue_push(q, &step);
+/* Rows [i, i + high) of dw, columns [j, j + PANEL), from packed operands. */
+static void run_weight_panel(const weight_product *g, weight_scratch *s, const tile *dy, int64_t i, int64_t high,
+                             int64_t j) {
+    int64_t columns = least(PANEL, g->out - j);
+    bool direct = high % TILE_ROWS == 0 && columns % TILE_ROWS == 0;
+    float *dw = g->dw + i * g->out + j;
+    tile_product p = {.a = s->x, .b = dy, .high = (high + TILE_ROWS - 1) / TILE_ROWS,
+                      .depth = (g->rows + TILE_DEPTH - 1) / TILE_DEPTH, .wide = columns > TILE_ROWS,
+                      .c = direct ? dw : s->dw, .c_row = direct ? g->out : PANEL};
+    if (!direct && g->add)
+        take_block(s->dw, dw, g->out, high, columns);
+    p.start = g->add ? p.c : NULL;
+    p.start_row = p.c_row;
+    tile_multiply(&p);
+    if (!direct)
+        finish_identity(dw, g->out, s->dw, high, columns);
 }
 
 /* Up to ROWS rows, columns [n, n + DEPTH) of dw. */
 static void run_weight_block(const weight_product *g, weight_scratch *s, int64_t n) {
     int64_t depth = (g->rows + TILE_DEPTH - 1) / TILE_DEPTH, end = least(n + DEPTH, g->out);
-    tile_queue q = {.count = 0};
     for (int64_t j = n; j < end; j += PANEL)
         pack_pairs(s->dy + (j - n) / PANEL * 2 * depth, g->dy + j, g->dy_row, g->rows, least(PANEL, end - j));
-    for (int64_t i = 0; i < g->in; i += TILE_ROWS) {
-        tile *x = s->x[i / TILE_ROWS % 2];
-        pack_columns(x, g->x + i, g->x_row, g->rows, least(TILE_ROWS, g->in - i));
+    for (int64_t i = 0; i < g->in; i += ROWS) {
+        int64_t high = least(ROWS, g->in - i);
+        pack_columns(s->x, g->x + i, g->x_row, g->rows, high);
         for (int64_t j = n; j < end; j += PANEL)
-            run_weight_panel(g, s, &q, x, s->dy + (j - n) / PANEL * 2 * depth, i, j);
+            run_weight_panel(g, s, s->dy + (j - n) / PANEL * 2 * depth, i, high, j);
     }
-    queue_end(&q);
 }
 
 static void run_weight_product(const weight_product *whole) {
@@ -279,6 +276,7 @@ static void run_weight_product(const weight_product *whole) {
 static void amx_DENSE_DW(const reini_call *call) {
     dense_shape s = dense_shape_of(call->k);
     if (is_thin(&s)) {
+        stay_awake();
         reini_kernels_avx512.run[REINI_DENSE_DW](call);
         return;
     }
