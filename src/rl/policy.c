@@ -145,6 +145,9 @@ static rein_status fill(rein_policy *policy, const rein_space *obs, const rein_s
     if (obs->kind != REIN_SPACE_BOX)
         return reini_fail(REIN_USAGE, "%s has image observations, but this policy network takes boxes",
                           policy->env);
+    if (act->size > REINI_ACTIONS_MAX)
+        return reini_fail(REIN_UNSUPPORTED, "%s has %d numbers in an action, at most %d are supported",
+                          policy->env, act->size, REINI_ACTIONS_MAX);
     REINI_TRY(copy_bounds(policy, obs, act));
     policy->layout = rein_layout_new();
     policy->norm_mean = REINI_NEW_ARRAY(float, (size_t)obs->size);

@@ -27,6 +27,9 @@ typedef struct reini_net_config {
     REIN_FIELDS_STRUCT(REINI_NET_FIELDS)
 } reini_net_config;
 
+/* numbers in a box action, at most */
+enum { REINI_ACTIONS_MAX = 1024 };
+
 enum { REINI_NORM_NONE, REINI_NORM_RUNNING, REINI_NORM_WARMUP };
 
 struct rein_policy {

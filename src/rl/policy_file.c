@@ -143,7 +143,7 @@ void rein_policy_sha256(const rein_policy *policy, char out[65]) {
 /* A space read from a file; bounds need memory of their own. */
 typedef struct read_space {
     rein_space space;
-    float low[256], high[256];
+    float low[REINI_ACTIONS_MAX], high[REINI_ACTIONS_MAX];
 } read_space;
 
 static bool read_bounds(const json_t *object, read_space *out) {
@@ -151,7 +151,7 @@ static bool read_bounds(const json_t *object, read_space *out) {
     if (low == NULL && high == NULL)
         return true;
     size_t size = (size_t)out->space.size;
-    if (size > 256 || json_array_size(low) != size || json_array_size(high) != size)
+    if (size > REINI_ACTIONS_MAX || json_array_size(low) != size || json_array_size(high) != size)
         return false;
     for (size_t i = 0; i < size; i++) {
         const json_t *l = json_array_get(low, i), *h = json_array_get(high, i);

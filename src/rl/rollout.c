@@ -284,6 +284,7 @@ void reini_collector_restart(reini_collector *c) {
     reini_rollout *r = &c->rollout;
     rein_slab slab = {.obs = c->obs_now, .mask = c->mask_now};
     rein_vec_reset(c->vec, 0, (int)r->N, &slab);
+    c->episodes = (reini_episodes){0};
     c->started = true;
 }
 

@@ -61,7 +61,7 @@ rein_status reini_collector_new(const reini_collector_opts *opts, rein_policy *p
 void reini_collector_free(reini_collector *c);
 /* Fills the rollout with T steps; seconds spent in the environments and in the policy are added to *env and *act. */
 void reini_collector_run(reini_collector *c, double *env_seconds, double *act_seconds);
-/* Puts all environments at the start of new episodes. */
+/* Puts all environments at the start of new episodes and forgets those finished so far. */
 void reini_collector_restart(reini_collector *c);
 reini_rollout *reini_collector_rollout(reini_collector *c);
 const reini_episodes *reini_collector_episodes(const reini_collector *c);

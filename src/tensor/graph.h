@@ -7,6 +7,7 @@
 #ifndef REINI_GRAPH_H
 #define REINI_GRAPH_H
 
+#include <stdatomic.h>
 #include <rein/tensor.h>
 #include "base/base.h"
 #include "tensor/kernels.h"
@@ -111,9 +112,9 @@ typedef struct reini_param {
 struct rein_layout {
     reini_param *param;
     int count, capacity;
-    int64_t size;   /* elements of a store, parameters start at multiples of 16 */
-    bool sealed;    /* a store exists */
-    int references; /* the creator, graphs and stores */
+    int64_t size;          /* elements of a store, parameters start at multiples of 16 */
+    atomic_bool sealed;    /* a store exists */
+    atomic_int references; /* the creator, graphs and stores; stores may be made by several threads */
 };
 
 struct rein_store {

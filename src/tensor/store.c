@@ -17,12 +17,12 @@ rein_layout *rein_layout_new(void) {
 }
 
 rein_layout *reini_layout_hold(rein_layout *layout) {
-    layout->references++;
+    atomic_fetch_add(&layout->references, 1);
     return layout;
 }
 
 void rein_layout_free(rein_layout *layout) {
-    if (layout == NULL || --layout->references > 0)
+    if (layout == NULL || atomic_fetch_sub(&layout->references, 1) > 1)
         return;
     reini_free(layout->param);
     reini_free(layout);

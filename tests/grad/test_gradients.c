@@ -15,6 +15,7 @@
 #include <rein/nn.h>
 #include <rein/rng.h>
 #include <rein/tensor.h>
+#include "rl/pg_loss.h"
 
 enum { ROWS = 5, WIDTH = 4 };
 
@@ -209,6 +210,22 @@ static rein_tensor *case_draw(bench *b) {
     return rein_add(logp, rein_sum(rein_square(action)));
 }
 
+/* PPO's loss: clipped surrogate, clipped value loss, entropy price */
+static rein_tensor *case_ppo(bench *b) {
+    rein_dist dist = rein_dist_categorical(mixed(b), NULL, 1, (int32_t[]){WIDTH});
+    rein_tensor *adv = rein_slice(b->action, 0, 1);
+    rein_tensor *logp_old = rein_offset(rein_scale(rein_slice(b->action, 1, 1), 0.5), -1.4);
+    rein_tensor *low = rein_constant(b->g, 0.8), *high = rein_constant(b->g, 1.2);
+    reini_pg pg = reini_pg_clip(rein_dist_logp(&dist, b->index), logp_old, adv, low, high);
+    rein_tensor *value =
+        rein_dense(mixed(b), param(b, "w.v", 2, WIDTH, 1, 0), vector(b, "w.b", 1), REIN_ACT_IDENTITY);
+    rein_tensor *old = rein_slice(b->action, 2, 1), *limit = rein_constant(b->g, 0.5);
+    rein_tensor *clipped = rein_add(old, rein_clamp(rein_sub(value, old), rein_neg(limit), limit));
+    rein_tensor *value_loss = rein_square(rein_sub(rein_slice(b->action, 3, 1), clipped));
+    rein_tensor *loss = rein_add(rein_neg(pg.gain), rein_scale(value_loss, 0.5));
+    return rein_sub(loss, rein_scale(rein_dist_entropy(&dist), 0.01));
+}
+
 static rein_tensor *case_stop(bench *b) {
     return rein_mul(mixed(b), rein_stop_gradient(b->x));
 }
@@ -385,7 +402,7 @@ int main(void) {
         CASE(dense_tanh), CASE(dense_relu), CASE(dense_sigmoid), CASE(dense_silu), CASE(dense_gelu), CASE(ensemble),
         CASE(log_softmax), CASE(softmax), CASE(entropy), CASE(relative_entropy), CASE(pick), CASE(concat_slice),
         CASE(gather), CASE(reshape), CASE(masked_entropy), CASE(masked_kl), CASE(multi), CASE(gaussian),
-        CASE(squashed), CASE(draw), cmocka_unit_test(test_stop_gradient),
+        CASE(squashed), CASE(draw), CASE(ppo), cmocka_unit_test(test_stop_gradient),
     };
     /* clang-format on */
     return cmocka_run_group_tests_name("gradients", tests, NULL, NULL);

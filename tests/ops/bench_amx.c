@@ -86,9 +86,9 @@ static double gflops(job j, shape s) {
 
 int main(void) {
     static const shape shapes[] = {
-        {64, 3, 32},   {64, 3, 64},    {64, 8, 32},   {64, 17, 64},   {64, 17, 256},  {64, 32, 32}, {64, 64, 64},
-        {64, 64, 8},   {64, 100, 100}, {64, 128, 128}, {64, 256, 256}, {64, 512, 512}, {36, 64, 64}, {8, 64, 64},
-        {1, 64, 64},   {1, 256, 256},  {64, 32, 1},
+        {64, 3, 32},  {64, 3, 64}, {64, 8, 32},    {64, 17, 64},   {64, 17, 256},  {64, 32, 32},
+        {64, 64, 64}, {64, 64, 8}, {64, 100, 100}, {64, 128, 128}, {64, 256, 256}, {64, 512, 512},
+        {36, 64, 64}, {8, 64, 64}, {1, 64, 64},    {1, 256, 256},  {64, 32, 1},
     };
     static const struct {
         reini_op op;
@@ -106,10 +106,11 @@ int main(void) {
         printf("%-10s  rows   in  out        f32       bf16  bf16 slept   GFLOP/s\n", rows[r].name);
         for (size_t i = 0; i < sizeof(shapes) / sizeof(*shapes); i++) {
             shape s = shapes[i];
-            job f32 = {&reini_kernels_avx512, rows[r].op, rows[r].act, 0}, bf16 = {&reini_kernels_bf16, rows[r].op, rows[r].act, 0};
+            job f32 = {&reini_kernels_avx512, rows[r].op, rows[r].act, 0},
+                bf16 = {&reini_kernels_bf16, rows[r].op, rows[r].act, 0};
             job slept = {&reini_kernels_bf16, rows[r].op, rows[r].act, PAUSE};
-            printf("            %4d %4d %4d %10.1f %10.1f %10.1f\n", s.rows, s.in, s.out, gflops(f32, s), gflops(bf16, s),
-                   gflops(slept, s));
+            printf("            %4d %4d %4d %10.1f %10.1f %10.1f\n", s.rows, s.in, s.out, gflops(f32, s),
+                   gflops(bf16, s), gflops(slept, s));
         }
     }
     return 0;

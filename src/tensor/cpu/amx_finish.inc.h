@@ -30,30 +30,30 @@ WIDE_INLINE wf gelu(wf x) {
 #define WITH_Y(load) load
 
 /* value: of the sum x, and of the activation's value y */
-#define FINISH(name, take_y, value)                                                                      \
-    static void finish_##name(const finish_block *b) {                                                   \
-        float *out = b->out;                                                                             \
-        const float *c = b->c, *ys = b->y;                                                               \
-        int64_t rows = b->rows, columns = b->columns, out_row = b->out_row, y_row = b->y_row;            \
-        if (columns == PANEL) {                                                                          \
-            _Pragma("GCC unroll 2") for (; rows > 0; rows--, c += PANEL, out += out_row, ys += y_row) {  \
-                wf x = wf_load(c), y = take_y(wf_load(ys));                                              \
-                wf x1 = wf_load(c + 16), y1 = take_y(wf_load(ys + 16));                                  \
-                wf_store(out, value);                                                                    \
-                x = x1, y = y1;                                                                          \
-                wf_store(out + 16, value);                                                               \
-                (void)y;                                                                                 \
-            }                                                                                            \
-            return;                                                                                      \
-        }                                                                                                \
-        for (; rows > 0; rows--, c += PANEL, out += out_row, ys += y_row) {                              \
-            for (int64_t j = 0; j < columns; j += 16) {                                                  \
-                int64_t n = columns - j < 16 ? columns - j : 16;                                         \
-                wf x = wf_load(c + j), y = take_y(wf_load_n(ys + j, n));                                 \
-                wf_store_n(out + j, value, n);                                                           \
-                (void)y;                                                                                 \
-            }                                                                                            \
-        }                                                                                                \
+#define FINISH(name, take_y, value)                                                                          \
+    static void finish_##name(const finish_block *b) {                                                       \
+        float *out = b->out;                                                                                 \
+        const float *c = b->c, *ys = b->y;                                                                   \
+        int64_t rows = b->rows, columns = b->columns, out_row = b->out_row, y_row = b->y_row;                \
+        if (columns == PANEL) {                                                                              \
+            _Pragma("GCC unroll 2") for (; rows > 0; rows--, c += PANEL, out += out_row, ys += y_row) {      \
+                wf x = wf_load(c), y = take_y(wf_load(ys));                                                  \
+                wf x1 = wf_load(c + 16), y1 = take_y(wf_load(ys + 16));                                      \
+                wf_store(out, value);                                                                        \
+                x = x1, y = y1;                                                                              \
+                wf_store(out + 16, value);                                                                   \
+                (void)y;                                                                                     \
+            }                                                                                                \
+            return;                                                                                          \
+        }                                                                                                    \
+        for (; rows > 0; rows--, c += PANEL, out += out_row, ys += y_row) {                                  \
+            for (int64_t j = 0; j < columns; j += 16) {                                                      \
+                int64_t n = columns - j < 16 ? columns - j : 16;                                             \
+                wf x = wf_load(c + j), y = take_y(wf_load_n(ys + j, n));                                     \
+                wf_store_n(out + j, value, n);                                                               \
+                (void)y;                                                                                     \
+            }                                                                                                \
+        }                                                                                                    \
     }
 
 FINISH(identity, NO_Y, x)
@@ -72,6 +72,8 @@ static finish_fn *const activations[] = {
     [REIN_ACT_SILU] = finish_silu,         [REIN_ACT_GELU] = finish_gelu, [REIN_ACT_SIGMOID] = finish_sigmoid,
 };
 static finish_fn *const slopes[] = {
-    [REIN_ACT_IDENTITY] = finish_identity, [REIN_ACT_TANH] = finish_tanh_slope, [REIN_ACT_RELU] = finish_relu_slope,
+    [REIN_ACT_IDENTITY] = finish_identity,
+    [REIN_ACT_TANH] = finish_tanh_slope,
+    [REIN_ACT_RELU] = finish_relu_slope,
     [REIN_ACT_SIGMOID] = finish_sigmoid_slope,
 };

@@ -9,9 +9,9 @@
  */
 
 enum {
-    TILE_ROWS = 16,                    /* rows of any tile, columns of tiles of b and c */
-    TILE_DEPTH = 32,                   /* columns of a, rows of b */
-    PANEL = 2 * TILE_ROWS,             /* columns of c computed together */
+    TILE_ROWS = 16,        /* rows of any tile, columns of tiles of b and c */
+    TILE_DEPTH = 32,       /* columns of a, rows of b */
+    PANEL = 2 * TILE_ROWS, /* columns of c computed together */
 };
 
 typedef struct tile {
@@ -44,10 +44,10 @@ static void tile_configure(void) {
 
 #define TILE_ZERO(t) __asm__ volatile("tilezero %%tmm" #t : :)
 /* rows of 64 bytes, `row` numbers of 4 bytes apart */
-#define TILE_LOAD(t, from, row) \
-    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #t : : "r"(from), "r"((int64_t)(row) * 4) : "memory")
-#define TILE_STORE(t, to, row) \
-    __asm__ volatile("tilestored %%tmm" #t ", (%0,%1,1)" : : "r"(to), "r"((int64_t)(row) * 4) : "memory")
+#define TILE_LOAD(t, from, row)                                                                              \
+    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #t : : "r"(from), "r"((int64_t)(row)*4) : "memory")
+#define TILE_STORE(t, to, row)                                                                               \
+    __asm__ volatile("tilestored %%tmm" #t ", (%0,%1,1)" : : "r"(to), "r"((int64_t)(row)*4) : "memory")
 #define TILE_ADD_PRODUCT(c, a, b) __asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #c : :)
 
 /* ---- products ------------------------------------------------------------------------------------------ */
@@ -135,8 +135,9 @@ WIDE_INLINE __m512i pack_narrow(wf a, wf b) {
 
 /* a[0] b[0] a[1] b[1] ... */
 WIDE_INLINE __m512i pack_interleave(wf a, wf b) {
-    static const _Alignas(64) uint16_t order[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
-                                                    8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    static const _Alignas(64)
+        uint16_t order[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                              8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
     return _mm512_permutexvar_epi16(_mm512_load_si512(order), pack_narrow(a, b));
 }
 
@@ -164,16 +165,18 @@ static void pack_pairs(tile *to, const float *b, int64_t b_row, int64_t k, int64
     for (; columns == PANEL && 2 * p + 1 < k; p++, b += 2 * b_row) {
         tile *t = to + p / TILE_ROWS * 2;
         _mm512_store_si512(t[0].row[p % TILE_ROWS], pack_interleave(wf_load(b), wf_load(b + b_row)));
-        _mm512_store_si512(t[1].row[p % TILE_ROWS], pack_interleave(wf_load(b + 16), wf_load(b + b_row + 16)));
+        _mm512_store_si512(t[1].row[p % TILE_ROWS],
+                           pack_interleave(wf_load(b + 16), wf_load(b + b_row + 16)));
     }
     for (; p < pairs; p++, b += 2 * b_row) {
         tile *t = to + p / TILE_ROWS * 2;
         int64_t first = 2 * p < k ? columns : 0, second = 2 * p + 1 < k ? columns : 0;
         const float *next = second ? b + b_row : b;
-        _mm512_store_si512(t[0].row[p % TILE_ROWS], pack_interleave(pack_load(b, first), pack_load(next, second)));
+        _mm512_store_si512(t[0].row[p % TILE_ROWS],
+                           pack_interleave(pack_load(b, first), pack_load(next, second)));
         if (columns > 16)
-            _mm512_store_si512(t[1].row[p % TILE_ROWS],
-                               pack_interleave(pack_load(b + 16, first - 16), pack_load(next + 16, second - 16)));
+            _mm512_store_si512(t[1].row[p % TILE_ROWS], pack_interleave(pack_load(b + 16, first - 16),
+                                                                        pack_load(next + 16, second - 16)));
     }
 }
 
@@ -209,8 +212,9 @@ static void pack_tile_columns(tile *to, const float *x, int64_t x_row, int64_t r
             _mm512_store_si512(pair[p], pack_interleave(wf_load(from), wf_load(from + x_row)));
         for (int p = 0; !whole && p < 16; p++, from += 2 * x_row) {
             int64_t r = first + 2 * p, n = r < rows ? columns : 0, n_next = r + 1 < rows ? columns : 0;
-            _mm512_store_si512(pair[p], pack_interleave(n ? pack_load(from, n) : wf_zero(),
-                                                        n_next ? pack_load(from + x_row, n_next) : wf_zero()));
+            _mm512_store_si512(pair[p],
+                               pack_interleave(n ? pack_load(from, n) : wf_zero(),
+                                               n_next ? pack_load(from + x_row, n_next) : wf_zero()));
         }
         pack_transpose(to, (const float(*)[16])pair);
     }

@@ -6,7 +6,8 @@
  * depend on its tile. Activations are computed on the sums as they leave the tiles.
  *
  * Thin layers, whose products are cheaper than the rounding, stay float: whether a layer is thin depends on its
- * weight's shape alone. Compiled with -mamx-tile -mamx-bf16 -mavx512bf16 beside AVX-512; elsewhere the table is empty.
+ * weight's shape alone. Compiled with -mamx-tile -mamx-bf16 -mavx512bf16 beside AVX-512; elsewhere the table
+ * is empty.
  */
 #include "base/base.h"
 #include "base/levels.h"
@@ -40,7 +41,7 @@ typedef struct scratch {
     _Alignas(64) float bias[PANEL];
 } scratch;
 
-/* c = act(a b + bias) for networks that share a (m x k) */
+/* c = finish(a b + bias) for networks that share a (m x k) */
 typedef struct product {
     float *c;
     int64_t c_row, c_member; /* numbers between rows, and between networks */
@@ -48,7 +49,9 @@ typedef struct product {
     int64_t a_row;
     const float *b, *bias; /* (members x k x n), (members x n) or NULL */
     int64_t members, m, n, k;
-    rein_activation act;
+    finish_fn *finish;
+    const float *y; /* slopes: (m x n), or NULL */
+    int64_t y_row;
 } product;
 
 /* The bias of columns [j, j + columns) of network e on whole vectors. */
@@ -62,11 +65,15 @@ static void take_bias(const product *g, scratch *s, int64_t e, int64_t j, int64_
 static void run_panel(const product *g, scratch *s, int64_t e, int64_t i, int64_t rows, int64_t j) {
     int64_t columns = least(PANEL, g->n - j);
     float *out = g->c + i * g->c_row + e * g->c_member + j;
-    /* whole tiles without an activation go straight to their place */
-    bool direct = g->act == REIN_ACT_IDENTITY && rows % TILE_ROWS == 0 && columns % TILE_ROWS == 0;
-    tile_product p = {.a = s->a, .b = s->b, .high = (rows + TILE_ROWS - 1) / TILE_ROWS,
-                      .wide = columns > TILE_ROWS, .start = g->bias != NULL ? s->bias : NULL,
-                      .c = direct ? out : s->c, .c_row = direct ? g->c_row : PANEL};
+    /* whole tiles with nothing more to do go straight to their place */
+    bool direct = g->finish == finish_identity && rows % TILE_ROWS == 0 && columns % TILE_ROWS == 0;
+    tile_product p = {.a = s->a,
+                      .b = s->b,
+                      .high = (rows + TILE_ROWS - 1) / TILE_ROWS,
+                      .wide = columns > TILE_ROWS,
+                      .start = g->bias != NULL ? s->bias : NULL,
+                      .c = direct ? out : s->c,
+                      .c_row = direct ? g->c_row : PANEL};
     if (g->bias != NULL)
         take_bias(g, s, e, j, columns);
     for (int64_t k = 0; k < g->k; k += DEPTH) {
@@ -80,7 +87,13 @@ static void run_panel(const product *g, scratch *s, int64_t e, int64_t i, int64_
         p.start_row = p.c_row;
     }
     if (!direct)
-        finish[g->act](out, g->c_row, s->c, rows, columns);
+        g->finish(&(finish_block){.out = out,
+                                  .out_row = g->c_row,
+                                  .c = s->c,
+                                  .y = g->y != NULL ? g->y + i * g->y_row + j : out,
+                                  .y_row = g->y_row,
+                                  .rows = rows,
+                                  .columns = columns});
 }
 
 static void run_product(const product *g) {
@@ -103,62 +116,78 @@ static dense_shape dense_shape_of(const int32_t *k) {
     return (dense_shape){k[0], k[1], k[2], k[3] != 0, (rein_activation)k[4], k[5] != 0};
 }
 
-/* Widths up to here make a layer thin. */
-enum { THIN = 4 };
+/* Layers with so few inputs, outputs or weights are thin. */
+enum { THIN = 4, THIN_WEIGHT = 256 };
 
 static bool is_thin(const dense_shape *s) {
-    return s->in <= THIN || s->out <= THIN;
+    return s->in <= THIN || s->out <= THIN || s->in * s->out < THIN_WEIGHT;
 }
 
-/* The tile unit sleeps after about 2000 cycles without work and takes 900 to wake: a product of anything in the thin
- * layers around the others (20 cycles) keeps it awake. */
+/* The tile unit sleeps after about 2000 cycles without work and takes 900 to wake: a product of anything (20 cycles)
+ * in the thin layers around the others keeps it awake. */
 static void stay_awake(void) {
     tile_configure();
     TILE_ADD_PRODUCT(0, 4, 6);
 }
 
 /* 16 columns of tanh(x w + b) for few inputs, in float, the activation in the same pass. */
-WIDE_INLINE void thin_columns(float *y, int64_t y_row, const float *x, int64_t x_row, const float *w, int64_t w_row,
-                              wf bias, int64_t rows, int64_t lanes, const int in) {
-    wf weight[THIN];
+typedef struct thin_block {
+    float *y;
+    const float *x, *w;
+    int64_t y_row, x_row, w_row, rows, columns;
+    wf bias;
+} thin_block;
+
+WIDE_INLINE void thin_tanh(const thin_block *b, const int in) {
+    wf weight[THIN], bias = b->bias;
+    const float *x = b->x;
+    float *y = b->y;
     for (int i = 0; i < in; i++)
-        weight[i] = pack_load(w + i * w_row, lanes);
+        weight[i] = pack_load(b->w + i * b->w_row, b->columns);
 #pragma GCC unroll 4
-    for (int64_t r = 0; r < rows; r++, x += x_row, y += y_row) {
+    for (int64_t r = 0; r < b->rows; r++, x += b->x_row, y += b->y_row) {
         wf sum = bias;
         for (int i = 0; i < in; i++)
             sum = wf_fma(wf_set1(x[i]), weight[i], sum);
-        if (lanes == 16)
+        if (b->columns == 16)
             wf_store(y, quick_tanh(sum));
         else
-            wf_store_n(y, quick_tanh(sum), lanes);
+            wf_store_n(y, quick_tanh(sum), b->columns);
     }
 }
 
-static void run_thin(const reini_call *call, const dense_shape *s) {
-    for (int64_t e = 0; e < s->members; e++) {
-        const float *x = (const float *)call->in[0].at + (s->split ? e * s->in : 0);
-        const float *w = (const float *)call->in[1].at + e * s->in * s->out;
-        const float *bias = s->has_bias ? (const float *)call->in[2].at + e * s->out : NULL;
-        for (int64_t j = 0; j < s->out; j += 16) {
-            int64_t lanes = least(16, s->out - j);
-            wf start = bias != NULL ? pack_load(bias + j, lanes) : wf_zero();
-            float *y = (float *)call->out.at + e * s->out + j;
-            switch (s->in) {
-            case 1:
-                thin_columns(y, call->out.stride, x, call->in[0].stride, w + j, s->out, start, call->rows, lanes, 1);
-                break;
-            case 2:
-                thin_columns(y, call->out.stride, x, call->in[0].stride, w + j, s->out, start, call->rows, lanes, 2);
-                break;
-            case 3:
-                thin_columns(y, call->out.stride, x, call->in[0].stride, w + j, s->out, start, call->rows, lanes, 3);
-                break;
-            default:
-                thin_columns(y, call->out.stride, x, call->in[0].stride, w + j, s->out, start, call->rows, lanes, 4);
-            }
-        }
+static void run_thin_block(const thin_block *b, int64_t in) {
+    switch (in) {
+    case 1:
+        thin_tanh(b, 1);
+        break;
+    case 2:
+        thin_tanh(b, 2);
+        break;
+    case 3:
+        thin_tanh(b, 3);
+        break;
+    default:
+        thin_tanh(b, 4);
     }
+}
+
+static void run_thin_tanh(const reini_call *call, const dense_shape *s) {
+    const float *bias = s->has_bias ? call->in[2].at : NULL;
+    for (int64_t e = 0; e < s->members; e++)
+        for (int64_t j = 0; j < s->out; j += 16) {
+            int64_t columns = least(16, s->out - j);
+            thin_block b = {.y = (float *)call->out.at + e * s->out + j,
+                            .y_row = call->out.stride,
+                            .x = (const float *)call->in[0].at + (s->split ? e * s->in : 0),
+                            .x_row = call->in[0].stride,
+                            .w = (const float *)call->in[1].at + e * s->in * s->out + j,
+                            .w_row = s->out,
+                            .rows = call->rows,
+                            .columns = columns,
+                            .bias = bias != NULL ? pack_load(bias + e * s->out + j, columns) : wf_zero()};
+            run_thin_block(&b, s->in);
+        }
 }
 
 static void amx_DENSE(const reini_call *call) {
@@ -166,15 +195,23 @@ static void amx_DENSE(const reini_call *call) {
     if (is_thin(&s)) {
         stay_awake();
         if (s.in <= THIN && s.act == REIN_ACT_TANH)
-            run_thin(call, &s);
+            run_thin_tanh(call, &s);
         else
             reini_kernels_avx512.run[REINI_DENSE](call);
         return;
     }
-    product g = {.c = call->out.at, .c_row = call->out.stride, .c_member = s.out,
-                 .a = call->in[0].at, .a_row = call->in[0].stride,
-                 .b = call->in[1].at, .bias = s.has_bias ? call->in[2].at : NULL,
-                 .members = s.split ? 1 : s.members, .m = call->rows, .n = s.out, .k = s.in, .act = s.act};
+    product g = {.c = call->out.at,
+                 .c_row = call->out.stride,
+                 .c_member = s.out,
+                 .a = call->in[0].at,
+                 .a_row = call->in[0].stride,
+                 .b = call->in[1].at,
+                 .bias = s.has_bias ? call->in[2].at : NULL,
+                 .members = s.split ? 1 : s.members,
+                 .m = call->rows,
+                 .n = s.out,
+                 .k = s.in,
+                 .finish = activations[s.act]};
     for (int64_t e = 0; e < s.members; e += g.members) {
         run_product(&g);
         g.c += s.out;
@@ -193,15 +230,55 @@ static void amx_DENSE_DX(const reini_call *call) {
     }
     /* networks that share x add up: one product over all their outputs */
     int64_t products = s.split ? s.members : 1;
-    product g = {.c = call->out.at, .c_row = call->out.stride, .a = call->in[0].at, .a_row = call->in[0].stride,
-                 .b = call->in[1].at, .members = 1, .m = call->rows, .n = s.in,
-                 .k = s.out * s.members / products};
+    product g = {.c = call->out.at,
+                 .c_row = call->out.stride,
+                 .a = call->in[0].at,
+                 .a_row = call->in[0].stride,
+                 .b = call->in[1].at,
+                 .members = 1,
+                 .m = call->rows,
+                 .n = s.in,
+                 .k = s.out * s.members / products,
+                 .finish = finish_identity};
     for (int64_t e = 0; e < products; e++) {
         run_product(&g);
         g.c += s.in;
         g.a += s.out;
         g.b += s.in * s.out;
     }
+}
+
+static void amx_DENSE_DX_ACT(const reini_call *call) {
+    dense_shape s = dense_shape_of(call->k);
+    if (is_thin(&s)) {
+        stay_awake();
+        reini_kernels_avx512.run[REINI_DENSE_DX_ACT](call);
+        return;
+    }
+    run_product(&(product){.c = call->out.at,
+                           .c_row = call->out.stride,
+                           .a = call->in[0].at,
+                           .a_row = call->in[0].stride,
+                           .b = call->in[1].at,
+                           .members = 1,
+                           .m = call->rows,
+                           .n = s.in,
+                           .k = s.out,
+                           .finish = slopes[call->k[6]],
+                           .y = call->in[2].at,
+                           .y_row = call->in[2].stride});
+}
+
+/* These come late in the actor's program and in losses: with them the tile unit is not left alone for the whole of an
+ * environments' step or a loss. */
+static void amx_SQUARE(const reini_call *call) {
+    stay_awake();
+    reini_kernels_avx512.run[REINI_SQUARE](call);
+}
+
+static void amx_LOG_SOFTMAX(const reini_call *call) {
+    stay_awake();
+    reini_kernels_avx512.run[REINI_LOG_SOFTMAX](call);
 }
 
 /* ---- gradient of the weight ---------------------------------------------------------------------------- */
@@ -229,21 +306,26 @@ static void take_block(float *to, const float *from, int64_t from_row, int64_t r
 }
 
 /* Rows [i, i + high) of dw, columns [j, j + PANEL), from packed operands. */
-static void run_weight_panel(const weight_product *g, weight_scratch *s, const tile *dy, int64_t i, int64_t high,
-                             int64_t j) {
+static void run_weight_panel(const weight_product *g, weight_scratch *s, const tile *dy, int64_t i,
+                             int64_t high, int64_t j) {
     int64_t columns = least(PANEL, g->out - j);
     bool direct = high % TILE_ROWS == 0 && columns % TILE_ROWS == 0;
     float *dw = g->dw + i * g->out + j;
-    tile_product p = {.a = s->x, .b = dy, .high = (high + TILE_ROWS - 1) / TILE_ROWS,
-                      .depth = (g->rows + TILE_DEPTH - 1) / TILE_DEPTH, .wide = columns > TILE_ROWS,
-                      .c = direct ? dw : s->dw, .c_row = direct ? g->out : PANEL};
+    tile_product p = {.a = s->x,
+                      .b = dy,
+                      .high = (high + TILE_ROWS - 1) / TILE_ROWS,
+                      .depth = (g->rows + TILE_DEPTH - 1) / TILE_DEPTH,
+                      .wide = columns > TILE_ROWS,
+                      .c = direct ? dw : s->dw,
+                      .c_row = direct ? g->out : PANEL};
     if (!direct && g->add)
         take_block(s->dw, dw, g->out, high, columns);
     p.start = g->add ? p.c : NULL;
     p.start_row = p.c_row;
     tile_multiply(&p);
     if (!direct)
-        finish_identity(dw, g->out, s->dw, high, columns);
+        finish_identity(&(finish_block){
+            .out = dw, .out_row = g->out, .c = s->dw, .y = dw, .rows = high, .columns = columns});
 }
 
 /* Up to ROWS rows, columns [n, n + DEPTH) of dw. */
@@ -280,8 +362,14 @@ static void amx_DENSE_DW(const reini_call *call) {
         reini_kernels_avx512.run[REINI_DENSE_DW](call);
         return;
     }
-    weight_product g = {.dw = call->out.at, .x = call->in[0].at, .dy = call->in[1].at, .x_row = call->in[0].stride,
-                        .dy_row = call->in[1].stride, .in = s.in, .out = s.out, .rows = call->rows,
+    weight_product g = {.dw = call->out.at,
+                        .x = call->in[0].at,
+                        .dy = call->in[1].at,
+                        .x_row = call->in[0].stride,
+                        .dy_row = call->in[1].stride,
+                        .in = s.in,
+                        .out = s.out,
+                        .rows = call->rows,
                         .add = call->accumulate};
     for (int64_t e = 0; e < s.members; e++) {
         run_weight_product(&g);
@@ -296,14 +384,23 @@ const reini_kernels reini_kernels_bf16 = {
     {
         [REINI_DENSE] = amx_DENSE,
         [REINI_DENSE_DX] = amx_DENSE_DX,
+        [REINI_DENSE_DX_ACT] = amx_DENSE_DX_ACT,
         [REINI_DENSE_DW] = amx_DENSE_DW,
+        [REINI_SQUARE] = amx_SQUARE,
+        [REINI_LOG_SOFTMAX] = amx_LOG_SOFTMAX,
     },
 };
 
 /* ---- availability -------------------------------------------------------------------------------------- */
 
 static bool processor_has_it(void) {
-    enum { OSXSAVE = 1 << 27, AVX512_BF16 = 1 << 5, AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24, TILE_STATE = 3 << 17 };
+    enum {
+        OSXSAVE = 1 << 27,
+        AVX512_BF16 = 1 << 5,
+        AMX_BF16 = 1 << 22,
+        AMX_TILE = 1 << 24,
+        TILE_STATE = 3 << 17
+    };
     unsigned a, b, c, d, low, high;
     if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & OSXSAVE))
         return false;
