@@ -3,7 +3,6 @@
  *
  *     cc two_moons.c $(pkg-config --cflags --libs rein) -lm -o two_moons && ./two_moons
  *     step  400  loss 0.00...  accuracy 1.000
- *
  * Two half circles of points, one class each; a network 2-32-32-2 learns to tell them apart.
  */
 #include <math.h>
@@ -26,15 +25,12 @@ static void make_moons(void) {
 }
 
 static void need(rein_status status) {
-    if (status == REIN_OK)
-        return;
-    fprintf(stderr, "%s\n", rein_error());
-    exit(1);
+    if (status != REIN_OK)
+        fprintf(stderr, "%s\n", rein_error()), exit(1);
 }
 
 int main(void) {
     make_moons();
-
     /* the graph: inputs, network, loss, accuracy, gradient */
     rein_graph *g = rein_graph_new(REIN_F32);
     rein_layout *layout = rein_layout_new();
@@ -48,7 +44,6 @@ int main(void) {
     rein_tensor *guess = rein_to_real(rein_argmax(logits), 1), *truth = rein_to_real(label, 1);
     rein_tensor *wrong = rein_output(rein_mean(rein_abs(rein_sub(guess, truth))), "share of errors");
     int gradient = rein_gradient(loss, slot, NULL);
-
     /* compiled once, run many times */
     rein_program *program;
     rein_exec *exec;
@@ -73,5 +68,12 @@ int main(void) {
             printf("step %4d  loss %.6f  accuracy %.3f\n", step, rein_exec_scalar(exec, loss),
                    1 - rein_exec_scalar(exec, wrong));
     }
-    return rein_exec_scalar(exec, wrong) > 0.01;
+    int failed = rein_exec_scalar(exec, wrong) > 0.01;
+    rein_optim_free(optim);
+    rein_store_free(weights), rein_store_free(slopes);
+    rein_exec_free(exec);
+    rein_program_free(program);
+    rein_graph_free(g);
+    rein_layout_free(layout);
+    return failed;
 }
