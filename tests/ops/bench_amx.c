@@ -1,9 +1,9 @@
 /*
  * bench_amx.c - speed of dense layers by bf16 products on AMX beside the float kernels.
  *
- * Prints GFLOP/s of DENSE (with tanh and without an activation), DENSE_DX and DENSE_DW, conversions included. The tile
- * unit sleeps after about 2000 cycles without work and takes about 900 to wake: the last column is bf16 after a pause
- * of that length, as when a step of the environments lies between two calls.
+ * Prints GFLOP/s of DENSE (with tanh and without an activation), DENSE_DX and DENSE_DW, conversions included.
+ * The tile unit sleeps after about 2000 cycles without work and takes about 900 to wake: the last column is
+ * bf16 after a pause of that length, as when a step of the environments lies between two calls.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,11 +1,11 @@
 /*
  * amx_tile.inc.h - products of packed bf16 tiles; part of simd_amx.c.
  *
- * A tile is 16 rows of 64 bytes. One instruction adds the product of two tiles of bf16 numbers to a tile of float:
+ * A tile is 16 rows of 64 bytes. One instruction adds the product of two tiles of bf16 to one of float:
  *
  *     c (16 x 16) += a (16 x 32) b (32 x 16)
  *
- * a has its rows one after the other; b has pairs of rows interleaved, so that 4 bytes hold b[2p, j] and b[2p + 1, j].
+ * a has its rows one after the other; b has pairs of rows interleaved: 4 bytes are b[2p, j] and b[2p + 1, j].
  */
 
 enum {
@@ -26,8 +26,8 @@ typedef struct tile_config {
     uint8_t rows[16];
 } tile_config;
 
-/* Every register is a whole tile. The configuration belongs to the thread and functions may change it as they may
- * change vector registers, so it is compared in every call (24 cycles) and loaded when it is another's (170). */
+/* Every register is a whole tile. The configuration belongs to the thread, and any function may change it as
+ * it may vector registers, so every call compares it (24 cycles) and loads it when it is another's (170). */
 static void tile_configure(void) {
     static const _Alignas(64) tile_config ours = {
         .palette = 1,
@@ -159,25 +159,37 @@ static void pack_rows(tile *to, const float *x, int64_t x_row, int64_t rows, int
         pack_tile_rows(to, x, x_row, rows < TILE_ROWS ? rows : TILE_ROWS, k);
 }
 
+/* Rows r and r + 1 of x (rows x columns) interleaved, up to 16 columns; 0 beyond them. */
+WIDE_INLINE __m512i pack_pair(const float *x, int64_t x_row, int64_t r, int64_t rows, int64_t columns) {
+    wf a = r < rows ? pack_load(x + r * x_row, columns) : wf_zero();
+    wf b = r + 1 < rows ? pack_load(x + (r + 1) * x_row, columns) : wf_zero();
+    return pack_interleave(a, b);
+}
+
+static void pack_whole_pairs(tile to[2], const float *b, int64_t b_row) {
+#pragma GCC unroll 2
+    for (int p = 0; p < TILE_ROWS; p++, b += 2 * b_row) {
+        const float *next = b + b_row;
+        _mm512_store_si512(to[0].row[p], pack_interleave(wf_load(b), wf_load(next)));
+        _mm512_store_si512(to[1].row[p], pack_interleave(wf_load(b + 16), wf_load(next + 16)));
+    }
+}
+
+static void pack_some_pairs(tile to[2], const float *b, int64_t b_row, int64_t rows, int64_t columns) {
+    for (int p = 0; p < TILE_ROWS; p++) {
+        _mm512_store_si512(to[0].row[p], pack_pair(b, b_row, 2 * p, rows, columns));
+        if (columns > 16)
+            _mm512_store_si512(to[1].row[p], pack_pair(b + 16, b_row, 2 * p, rows, columns - 16));
+    }
+}
+
 /* Row pairs of b (k x columns), up to 32 columns, as tiles (depth x 2); zeros below the last row. */
 static void pack_pairs(tile *to, const float *b, int64_t b_row, int64_t k, int64_t columns) {
-    int64_t p = 0, pairs = (k + TILE_DEPTH - 1) / TILE_DEPTH * (TILE_DEPTH / 2);
-    for (; columns == PANEL && 2 * p + 1 < k; p++, b += 2 * b_row) {
-        tile *t = to + p / TILE_ROWS * 2;
-        _mm512_store_si512(t[0].row[p % TILE_ROWS], pack_interleave(wf_load(b), wf_load(b + b_row)));
-        _mm512_store_si512(t[1].row[p % TILE_ROWS],
-                           pack_interleave(wf_load(b + 16), wf_load(b + b_row + 16)));
-    }
-    for (; p < pairs; p++, b += 2 * b_row) {
-        tile *t = to + p / TILE_ROWS * 2;
-        int64_t first = 2 * p < k ? columns : 0, second = 2 * p + 1 < k ? columns : 0;
-        const float *next = second ? b + b_row : b;
-        _mm512_store_si512(t[0].row[p % TILE_ROWS],
-                           pack_interleave(pack_load(b, first), pack_load(next, second)));
-        if (columns > 16)
-            _mm512_store_si512(t[1].row[p % TILE_ROWS], pack_interleave(pack_load(b + 16, first - 16),
-                                                                        pack_load(next + 16, second - 16)));
-    }
+    for (; k > 0; k -= TILE_DEPTH, b += TILE_DEPTH * b_row, to += 2)
+        if (columns == PANEL && k >= TILE_DEPTH)
+            pack_whole_pairs(to, b, b_row);
+        else
+            pack_some_pairs(to, b, b_row, k, columns);
 }
 
 /* The 16 bytes at p, p + 4 rows, p + 8 rows and p + 12 rows, a row being 16 floats. */
@@ -188,7 +200,7 @@ WIDE_INLINE wf pack_lanes(const float *p) {
     return _mm512_mask_broadcast_f32x4(x, 0xF000, _mm_load_ps(p + 192));
 }
 
-/* to = the transpose of 16 x 16 words of 4 bytes; loads place 16 bytes, since the shuffling unit has more to do */
+/* to = the transpose of 16 x 16 words of 4 bytes; loads place 16 bytes, to spare the shuffling unit */
 static void pack_transpose(tile *to, const float from[16][16]) {
     for (int q = 0; q < 16; q += 4) {
         wf a = pack_lanes(&from[0][q]), b = pack_lanes(&from[1][q]);
@@ -205,17 +217,14 @@ static void pack_transpose(tile *to, const float from[16][16]) {
 /* Up to 16 columns of x (rows x columns) transposed: tiles (1 x depth) that hold column i in row i. */
 static void pack_tile_columns(tile *to, const float *x, int64_t x_row, int64_t rows, int64_t columns) {
     _Alignas(64) float pair[16][16];
-    for (int64_t first = 0; first < rows; first += TILE_DEPTH, to++) {
-        bool whole = columns == TILE_ROWS && first + TILE_DEPTH <= rows;
-        const float *from = x + first * x_row;
-        for (int p = 0; whole && p < 16; p++, from += 2 * x_row)
-            _mm512_store_si512(pair[p], pack_interleave(wf_load(from), wf_load(from + x_row)));
-        for (int p = 0; !whole && p < 16; p++, from += 2 * x_row) {
-            int64_t r = first + 2 * p, n = r < rows ? columns : 0, n_next = r + 1 < rows ? columns : 0;
-            _mm512_store_si512(pair[p],
-                               pack_interleave(n ? pack_load(from, n) : wf_zero(),
-                                               n_next ? pack_load(from + x_row, n_next) : wf_zero()));
-        }
+    for (; rows > 0; rows -= TILE_DEPTH, x += TILE_DEPTH * x_row, to++) {
+        if (columns == TILE_ROWS && rows >= TILE_DEPTH)
+            for (int p = 0; p < 16; p++)
+                _mm512_store_si512(
+                    pair[p], pack_interleave(wf_load(x + 2 * p * x_row), wf_load(x + (2 * p + 1) * x_row)));
+        else
+            for (int p = 0; p < 16; p++)
+                _mm512_store_si512(pair[p], pack_pair(x, x_row, 2 * p, rows, columns));
         pack_transpose(to, (const float(*)[16])pair);
     }
 }

@@ -1,19 +1,21 @@
 /*
  * simd_amx.c - dense layers by products of bf16 numbers with sums in float, on AMX tiles.
  *
- * Operands stay float in memory: every call rounds them to bf16 (to nearest even) into tiles on its stack, and the
- * products, exact in float, are added up in float over increasing k, starting from the bias. A row's bits do not
- * depend on its tile. Activations are computed on the sums as they leave the tiles.
+ * Operands stay float in memory: every call rounds them to bf16 (to nearest even) into tiles on its stack.
+ * The products, exact in float, are added up in float over increasing k, starting from the bias. A row's bits
+ * do not depend on its tile. Activations and slopes are applied to the sums as they leave the tiles. Denormal
+ * numbers count as 0.
  *
- * Thin layers, whose products are cheaper than the rounding, stay float: whether a layer is thin depends on its
- * weight's shape alone. Compiled with -mamx-tile -mamx-bf16 -mavx512bf16 beside AVX-512; elsewhere the table
- * is empty.
+ * Thin layers, whose products are cheaper than the rounding, stay float: whether a layer is thin depends on
+ * its weight's shape alone. Compiled with -mamx-tile -mamx-bf16 -mavx512bf16 beside AVX-512; elsewhere the
+ * table is empty.
  */
 #include "base/base.h"
 #include "base/levels.h"
 #include "tensor/kernels.h"
 
-#if defined(__AMX_BF16__) && defined(__AVX512BF16__) && defined(__linux__)
+/* the second spelling is clang's */
+#if (defined(__AMX_BF16__) || defined(__AMXBF16__)) && defined(__AVX512BF16__) && defined(__linux__)
 
 #include <cpuid.h>
 #include <stdatomic.h>
@@ -123,8 +125,8 @@ static bool is_thin(const dense_shape *s) {
     return s->in <= THIN || s->out <= THIN || s->in * s->out < THIN_WEIGHT;
 }
 
-/* The tile unit sleeps after about 2000 cycles without work and takes 900 to wake: a product of anything (20 cycles)
- * in the thin layers around the others keeps it awake. */
+/* The tile unit sleeps after about 2000 cycles without work and takes 900 to wake: a product of anything (20
+ * cycles) in the thin layers around the others keeps it awake. */
 static void stay_awake(void) {
     tile_configure();
     TILE_ADD_PRODUCT(0, 4, 6);
@@ -269,8 +271,8 @@ static void amx_DENSE_DX_ACT(const reini_call *call) {
                            .y_row = call->in[2].stride});
 }
 
-/* These come late in the actor's program and in losses: with them the tile unit is not left alone for the whole of an
- * environments' step or a loss. */
+/* These come late in the actor's program and in losses: with them the tile unit is not left alone for the
+ * whole of an environments' step or a loss. */
 static void amx_SQUARE(const reini_call *call) {
     stay_awake();
     reini_kernels_avx512.run[REINI_SQUARE](call);
