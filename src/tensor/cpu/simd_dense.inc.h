@@ -178,6 +178,55 @@ static void simd_DENSE_DX_ACT(const reini_call *call) {
     }
 }
 
+/* A product of up to FEW rows, two vectors of columns at a time. One chain of sums a row would wait for itself, so the
+ * terms go round two or four chains; how many is a matter of the shape alone. */
+WIDE_INLINE void thin_block(const gemm *g, const int mr, const int chains, int64_t j) {
+    wf sum[4][FEW][2];
+    for (int u = 0; u < chains; u++)
+        for (int x = 0; x < mr; x++)
+            for (int v = 0; v < 2; v++)
+                sum[u][x][v] = u == 0 && g->add ? wf_load(g->c + x * g->c_row + j + v * WF_LANES) : wf_zero();
+    const float *a = g->a, *b = g->b + j;
+    int64_t k = 0;
+    for (; k + chains <= g->k; k += chains)
+#pragma GCC unroll 4
+        for (int u = 0; u < chains; u++, a += g->a_k, b += g->b_row)
+#pragma GCC unroll 4
+            for (int x = 0; x < mr; x++)
+#pragma GCC unroll 2
+                for (int v = 0; v < 2; v++)
+                    sum[u][x][v] = wf_fma(wf_set1(a[x * g->a_row]), wf_load(b + v * WF_LANES), sum[u][x][v]);
+    for (; k < g->k; k++, a += g->a_k, b += g->b_row)
+        for (int x = 0; x < mr; x++)
+            for (int v = 0; v < 2; v++)
+                sum[0][x][v] = wf_fma(wf_set1(a[x * g->a_row]), wf_load(b + v * WF_LANES), sum[0][x][v]);
+    for (int x = 0; x < mr; x++)
+        for (int v = 0; v < 2; v++) {
+            wf total = wf_add(sum[0][x][v], sum[1][x][v]);
+            if (chains == 4)
+                total = wf_add(total, wf_add(sum[2][x][v], sum[3][x][v]));
+            wf_store(g->c + x * g->c_row + j + v * WF_LANES, total);
+        }
+}
+
+/* Weight gradients with few rows; the registers of narrower levels do not hold the chains. */
+static void weight_product(const gemm *g) {
+    if (WIDE_LEVEL != 2 || g->m > FEW || g->n % (2 * WF_LANES) != 0) {
+        gemm_run(g);
+        return;
+    }
+    for (int64_t j = 0; j < g->n; j += 2 * WF_LANES) {
+        if (g->m == 1)
+            thin_block(g, 1, 4, j);
+        else if (g->m == 2)
+            thin_block(g, 2, 2, j);
+        else if (g->m == 3)
+            thin_block(g, 3, 2, j);
+        else
+            thin_block(g, 4, 2, j);
+    }
+}
+
 /* dw (in x out) for few outputs, as its transpose: out rows of `in` columns, so that vectors run along x. */
 static void few_dw(const gemm *transposed, float *dw) {
     int64_t in = transposed->n, out = transposed->m;
@@ -190,7 +239,7 @@ static void few_dw(const gemm *transposed, float *dw) {
         for (int64_t o = 0; g.add && o < out; o++)
             for (int64_t j = 0; j < g.n; j++)
                 part[o][j] = dw[(i + j) * out + o];
-        gemm_run(&g);
+        weight_product(&g);
         for (int64_t o = 0; o < out; o++)
             for (int64_t j = 0; j < g.n; j++)
                 dw[(i + j) * out + o] = part[o][j];
@@ -226,11 +275,11 @@ static void simd_DENSE_DW(const reini_call *call) {
                            .k = call->rows,
                            .add = call->accumulate};
         if (s.out == 1)
-            gemm_run(&transposed);
+            weight_product(&transposed);
         else if (s.out <= FEW && s.in > s.out)
             few_dw(&transposed, dw);
         else
-            gemm_run(&plain);
+            weight_product(&plain);
     }
 }
 
