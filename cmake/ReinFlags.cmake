@@ -28,7 +28,8 @@ endif()
 # Sources named *_avx2.c, *_avx512.c and *_amx.c get their instruction set, and only they: one binary picks the
 # level at run time. Elsewhere than on x86-64 they are compiled without flags, to nothing.
 set(REIN_ISA_AVX2 -mavx2 -mfma)
-set(REIN_ISA_AVX512 ${REIN_ISA_AVX2} -mavx512f -mavx512bw -mavx512dq -mavx512vl)
+# inner loops start on a cache line, or their speed hangs on what the linker put before them
+set(REIN_ISA_AVX512 ${REIN_ISA_AVX2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -falign-functions=64 -falign-loops=64)
 set(REIN_ISA_AMX ${REIN_ISA_AVX512} -mavx512bf16 -mamx-tile -mamx-bf16)
 
 function(rein_isa_flags)

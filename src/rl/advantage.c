@@ -4,7 +4,6 @@
 #include "rl/advantage.h"
 
 #include <math.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include "base/levels.h"
 
@@ -72,38 +71,41 @@ static double fold(const double lane[LANES]) {
     return ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
 }
 
-/* sums of (ret - ret_mean)^power and of (ret - value - residual_mean)^power, power 1 or 2 */
+/* sums of x, x^2, e and e^2 for x = ret and e = ret - value, in double: exact enough for values that were floats */
 typedef struct moment_sums {
-    double ret, residual;
+    double x, xx, e, ee;
 } moment_sums;
 
 REINI_INLINE void sum_moments_body(moment_sums *out, const float *restrict value, const float *restrict ret,
-                                   int64_t n, double ret_mean, double residual_mean, bool squared) {
-    double sum[LANES] = {0}, residual[LANES] = {0};
+                                   int64_t n) {
+    double x[LANES] = {0}, xx[LANES] = {0}, e[LANES] = {0}, ee[LANES] = {0};
     int64_t whole = n / LANES * LANES;
     for (int64_t i = 0; i < whole; i += LANES)
         for (int l = 0; l < LANES; l++) {
-            double r = ret[i + l], d = r - ret_mean, e = r - value[i + l] - residual_mean;
-            sum[l] += squared ? d * d : d;
-            residual[l] += squared ? e * e : e;
+            double r = ret[i + l], d = r - value[i + l];
+            x[l] += r;
+            xx[l] += r * r;
+            e[l] += d;
+            ee[l] += d * d;
         }
     for (int64_t i = whole; i < n; i++) {
-        double d = ret[i] - ret_mean, e = (double)ret[i] - value[i] - residual_mean;
-        sum[0] += squared ? d * d : d;
-        residual[0] += squared ? e * e : e;
+        double r = ret[i], d = r - value[i];
+        x[0] += r;
+        xx[0] += r * r;
+        e[0] += d;
+        ee[0] += d * d;
     }
-    *out = (moment_sums){fold(sum), fold(residual)};
+    *out = (moment_sums){fold(x), fold(xx), fold(e), fold(ee)};
 }
-REINI_FOR_LEVELS(sum_moments,
-                 (moment_sums * out, const float *value, const float *ret, int64_t n, double ret_mean,
-                  double residual_mean, bool squared),
-                 (out, value, ret, n, ret_mean, residual_mean, squared))
+REINI_FOR_LEVELS(sum_moments, (moment_sums * out, const float *value, const float *ret, int64_t n),
+                 (out, value, ret, n))
 
 double reini_explained_variance(const float *value, const float *ret, int64_t n) {
-    moment_sums plain, centred;
-    sum_moments(&plain, value, ret, n, 0, 0, false);
-    sum_moments(&centred, value, ret, n, plain.ret / (double)n, plain.residual / (double)n, true);
-    return centred.ret > 0 ? 1 - centred.residual / centred.ret : NAN;
+    moment_sums s;
+    sum_moments(&s, value, ret, n);
+    double variance = s.xx - s.x * s.x / (double)n, residual = s.ee - s.e * s.e / (double)n;
+    /* below this the difference is rounding: the returns do not vary */
+    return variance > 1e-12 * s.xx ? 1 - residual / variance : NAN;
 }
 
 void reini_mean_std_at(const float *x, const int32_t *index, int64_t n, double *mean, double *std) {
