@@ -37,7 +37,7 @@ inside() {
     unshare --mount --pid --fork bash -c '
         mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" &&
         exec chroot "$0" /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
-            bash -c "cd /root/rein && $1"' "$root" "$1" </dev/null
+            bash -c "cd /srv/rein && $1"' "$root" "$1" </dev/null
 }
 
 step debootstrap --variant=minbase "$suite" "$root" "$mirror" >"$root.log" 2>&1 || {
@@ -49,7 +49,7 @@ rm -f "$root.log"
 apt-config dump | grep -E '^Acquire::(https?|ftp|Check-Valid-Until|Check-Date|Retries|ForceIPv4)' \
     >"$root/etc/apt/apt.conf.d/00host" || true
 
-git clone --quiet --no-local . "$root/root/rein"
+git clone --quiet --no-local . "$root/srv/rein"
 step inside "apt-get -q update && apt-get -q install -y --no-install-recommends make" >/dev/null
 for command in "$@"; do
     step inside "$command"
