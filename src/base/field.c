@@ -68,7 +68,7 @@ static const char *quoted(char out[QUOTE_MAX], const char *text) {
         bool shown = n > 0 && (unsigned char)*text >= 0x20 && *text != 0x7f;
         n = shown ? n : 1;
         if (used + n + sizeof "..." > QUOTE_MAX) {
-            strcpy(out + used, "...");
+            memcpy(out + used, "...", sizeof "...");
             return out;
         }
         memcpy(out + used, shown ? text : "?", n);

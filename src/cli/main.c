@@ -67,11 +67,10 @@ static void print_log(void *user, rein_log_level level, const char *line) {
 
 const cli_verb *cli_verb_find(const char *name) {
     char choices[256] = "";
-    for (int i = 0; i < N_VERBS; i++) {
-        if (i > 0)
-            strcat(choices, "|");
-        strcat(choices, verbs[i]->name);
-    }
+    size_t used = 0;
+    for (int i = 0; i < N_VERBS && used < sizeof choices; i++)
+        used +=
+            (size_t)snprintf(choices + used, sizeof choices - used, "%s%s", i > 0 ? "|" : "", verbs[i]->name);
     int i = cli_choose("command", choices, name);
     return i < 0 ? NULL : verbs[i];
 }
