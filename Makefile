@@ -6,6 +6,8 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
 WERROR ?= OFF
 DEMO ?= runs/demo
+# more for bench/compare.py; peers also come from REIN_PEER_RLTOOLS, REIN_PEER_RLTOOLS_MKL, REIN_PEER_PYTHON
+COMPARE ?=
 
 all: setup
 	cmake --preset $(PRESET) -DREIN_WERROR=$(WERROR) -DCMAKE_INSTALL_PREFIX="$(PREFIX)" >/dev/null
@@ -27,6 +29,8 @@ bench: all
 	cmake --build $(BUILD) -j $(JOBS) --target benchmarks
 	$(BUILD)/rein bench
 	@for program in $(BUILD)/bench/bench_*; do echo "$$program"; "$$program" || exit 1; done
+	@if command -v python3 >/dev/null; then python3 bench/compare.py --rein $(BUILD)/rein $(COMPARE); \
+	else echo "python3 is missing: no comparison of whole runs"; fi
 
 install: all
 	cmake --install $(BUILD)
