@@ -60,6 +60,14 @@ def median(records, key):
     return statistics.median(values) if values else None
 
 
+def has_amx():
+    """bf16 products need it; without them the bf16 rows stay away."""
+    try:
+        return "amx_bf16" in open("/proc/cpuinfo", encoding="utf-8").read()
+    except OSError:
+        return False
+
+
 def pendulum(args):
     """Whole process, RLtools' recipe, 10M steps; greedy return of three seeds over 2000 episodes each."""
     def ours(threads, *more):
@@ -82,7 +90,7 @@ def pendulum(args):
         return once
 
     variants = {"rein 1 thread": ours(1), "rein 2 threads": ours(2)}
-    if args.bf16:
+    if args.bf16 and has_amx():
         variants["rein bf16 1 thread"] = ours(1, "--dtype", "bf16")
         variants["rein bf16 2 threads"] = ours(2, "--dtype", "bf16")
     if args.rltools:
