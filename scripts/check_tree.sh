@@ -10,18 +10,19 @@ breach() {
     breaches=$((breaches + 1))
 }
 
-# ---- dependencies: base < tensor < nn < (rl, lm, data) < algo < run < cli; env stands on base ----------------
+# ---- dependencies: base < tensor < nn < (rl, lm, data) < algo < run < cli; base < mdp < env ----------------
 
 declare -A sees=(
     [base]="base"
-    [env]="env base"
+    [mdp]="mdp base"
+    [env]="env mdp base"
     [tensor]="tensor base"
     [nn]="nn tensor base"
-    [rl]="rl nn tensor base"
+    [rl]="rl nn tensor mdp base"
     [lm]="lm nn tensor base"
     [data]="data nn tensor base"
-    [algo]="algo rl lm data nn tensor base"
-    [run]="run algo rl lm data nn tensor base"
+    [algo]="algo rl lm data nn tensor mdp base"
+    [run]="run algo rl lm data nn tensor mdp base"
     [cli]="cli"
 )
 # what C itself offers to a public header

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <rein/field.h>
+#include <rein/mdp.h>
 #include <rein/rng.h>
 #include <rein/status.h>
 
@@ -49,6 +50,12 @@ typedef struct rein_space {
 REIN_API size_t rein_space_bytes(const rein_space *space);
 /* Numbers a policy must produce for one item: sum of n for discrete spaces, size for boxes. */
 REIN_API int rein_space_logits(const rein_space *space);
+/* Number of different items: n for DISCRETE, the product of the parts for MULTI_DISCRETE; 0 for others, and when it
+ * is above 2^31 - 1. */
+REIN_API int32_t rein_space_count(const rein_space *space);
+/* Items of discrete spaces numbered 0..count-1: the last part counts fastest. */
+REIN_API int32_t rein_space_index(const rein_space *space, const int32_t *item);
+REIN_API void rein_space_item(const rein_space *space, int32_t index, int32_t *item);
 /* "Discrete(2)", "Box(3, -1..1)", ...; returns the length needed. */
 REIN_API size_t rein_space_print(const rein_space *space, char *out, size_t size);
 
@@ -105,10 +112,27 @@ typedef struct rein_env_type {
     void (*destroy)(void *handle);
     void (*save)(const void *handle, void *buffer);
     void (*load)(void *handle, const void *buffer);
+
+    /* Only for environments whose spaces or tables follow from their settings (a map, a file). `open` finds in
+     * *opened a copy of the type; it sets model, spaces and whatever else the settings decide. The functions above
+     * then get `model` where they are said to get the config. `close` frees the model. */
+    rein_status (*open)(const void *config, struct rein_env_type *opened);
+    void (*close)(struct rein_env_type *opened);
+    /* Of opened types; NULL in registered ones. */
+    void *model;
+    /* Of opened types with finitely many states: the environment as tables, owned by the model; else NULL. State s
+     * is the observation with rein_space_index s; what the MDP calls a terminal state with a value other than 0 is
+     * an environment state from which every action earns the value and terminates. */
+    const rein_mdp *mdp;
 } rein_env_type;
 
 /* Finds a type by id; NULL with an error naming the nearest id. */
 REIN_API const rein_env_type *rein_env_find(const char *id);
+/* A type together with one configuration: a copy whose model holds the config (NULL = defaults) or what `open` made
+ * of it, and which has no settings any more. Every call that takes a type takes an opened one, which must outlive
+ * the vectors made from it. Closed by the caller. */
+REIN_API rein_status rein_env_open(const rein_env_type *type, const void *config, rein_env_type *opened);
+REIN_API void rein_env_close(rein_env_type *opened);
 /* Known types: i from 0 until NULL. */
 REIN_API const rein_env_type *rein_env_at(int i);
 /* Adds a type (kept by reference for the life of the process). Refused when malformed or the id is taken. */
@@ -121,7 +145,7 @@ typedef struct rein_vec rein_vec;
 typedef struct rein_vec_opts {
     int n;              /* environments, >= 1 */
     uint64_t seed;      /* environment i draws from stream (seed, i) */
-    const void *config; /* the type's config struct, copied; NULL = defaults */
+    const void *config; /* the type's config struct, copied; NULL = defaults; NULL for an opened type */
     int32_t horizon;    /* replaces the type's time limit; 0 = the type's, -1 = none */
 } rein_vec_opts;
 
@@ -138,6 +162,7 @@ REIN_API void rein_vec_observe(const rein_vec *vec, int begin, int end, const re
 REIN_API void rein_vec_step(rein_vec *vec, int begin, int end, const rein_slab *slab);
 
 REIN_API int rein_vec_count(const rein_vec *vec);
+/* The opened type: the one given, or the vector's own. */
 REIN_API const rein_env_type *rein_vec_type(const rein_vec *vec);
 /* The plain state of environment i (or what `create` returned). */
 REIN_API void *rein_vec_state(rein_vec *vec, int i);

@@ -1,6 +1,6 @@
 /*
- * policy.h - a trained policy: a safetensors file that carries its spaces, its normaliser and its weights, and
- * acts alone.
+ * policy.h - a trained policy: a safetensors file that carries its spaces, its normaliser and its weights or
+ * tables, and acts alone.
  *
  *     rein_policy *policy;
  *     if (rein_policy_load("runs/ppo/policy.safetensors", &policy) != REIN_OK) ...
@@ -40,6 +40,11 @@ typedef struct rein_sampling {
  * size), mask (n x logits, U8) or NULL, sampling NULL = greedy. Not for two threads at once on one policy. */
 REIN_API void rein_policy_act(rein_policy *policy, int n, const void *obs, const uint8_t *mask,
                               const rein_sampling *sampling, void *actions);
+
+/* The same at time t: steps since the episodes of these rows began. Only finite-horizon plans look at it;
+ * rein_policy_act is t = 0. */
+REIN_API void rein_policy_act_at(rein_policy *policy, int64_t t, int n, const void *obs, const uint8_t *mask,
+                                 const rein_sampling *sampling, void *actions);
 
 /* SHA-256 over parameter and normaliser bytes only: 64 hex digits and a 0. */
 REIN_API void rein_policy_sha256(const rein_policy *policy, char out[65]);

@@ -6,6 +6,7 @@
 
 #include <rein/env.h>
 #include <rein/field.h>
+#include <rein/mdp.h>
 #include <rein/nn.h>
 #include <rein/optim.h>
 #include <rein/policy.h>

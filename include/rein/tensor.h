@@ -166,6 +166,8 @@ REIN_API rein_tensor *rein_relative_entropy(rein_tensor *log_p, rein_tensor *log
 REIN_API rein_tensor *rein_pick(rein_tensor *x, rein_tensor *index);
 /* Index of the largest number of each row, the first on ties: I32 (rows x 1). No gradient. */
 REIN_API rein_tensor *rein_argmax(rein_tensor *x);
+/* 1 at index[row] and 0 elsewhere: index I32 (rows x 1), in [0, width): (rows x width). No gradient. */
+REIN_API rein_tensor *rein_one_hot(rein_tensor *index, int width);
 REIN_API rein_tensor *rein_concat(rein_tensor *a, rein_tensor *b);
 REIN_API rein_tensor *rein_slice(rein_tensor *x, int start, int count);
 REIN_API rein_tensor *rein_reshape(rein_tensor *x, int ndim, const int *dims);

@@ -21,10 +21,9 @@ typedef enum reini_family {
 
 /* What the trainer gives an algorithm. Everything outlives the algorithm's state. */
 typedef struct reini_context {
-    const rein_env_type *env;
-    const void *env_config; /* NULL when the type has none */
+    const rein_env_type *env; /* opened: its model holds the settings */
     uint64_t seed;
-    int64_t total_steps;
+    int64_t total_steps; /* in the algorithm's unit */
     rein_pool *pool;
     rein_dtype matmul; /* REIN_F32 or REIN_BF16 */
 } reini_context;
@@ -33,19 +32,22 @@ typedef struct reini_context {
 
 /* What one iteration did. The trainer clears it; NAN means "not this time". */
 typedef struct reini_report {
-    int64_t env_steps;                /* since the start of training, all environments together */
-    double metric[REINI_METRICS_MAX]; /* the descriptor's metrics, in order */
-    int64_t episodes;                 /* finished since the start */
-    double return_mean, length_mean;  /* over the last 100 finished episodes */
+    int64_t env_steps; /* since the start of training, all environments together; or other units */
+    double metric[REINI_METRICS_MAX];                /* the descriptor's metrics, in order */
+    int64_t episodes;                                /* finished since the start */
+    double return_mean, length_mean;                 /* over the last 100 finished episodes */
     double seconds_env, seconds_act, seconds_update; /* of this iteration */
     int64_t skipped_updates;                         /* since the start: updates dropped as not finite */
     bool diverged;                                   /* give up: too many updates in a row were not finite */
+    bool done;          /* nothing is left to do: converged, or the episodes asked for are made */
+    rein_status failed; /* the method cannot go on, with the sentence recorded; what was learned is saved */
 } reini_report;
 
 typedef struct reini_algo {
     const char *name; /* "ppo" */
     const char *doc;  /* one line */
     reini_family family;
+    const char *unit; /* what a step is, in the plural: NULL = "steps" of environments; "sweeps", ... */
     const rein_field *fields;
     int n_fields;
     size_t config_size;

@@ -51,6 +51,11 @@ typedef struct reini_memory {
     uint64_t live_bytes, peak_bytes;
 } reini_memory;
 reini_memory reini_memory_now(void);
+/* For large tables, before they are allocated: logs "what: 80.1 MB" (from 64 MB on) and fails when the machine does
+ * not have the room (MemAvailable and the limit of the control group; passes where neither can be read). */
+rein_status reini_memory_claim(size_t bytes, const char *what);
+/* Test hook: room in bytes to assume instead of the machine's, 0 = the machine's. */
+void reini_memory_assume(size_t room);
 /* Test hook: the n-th allocation from now (1 = the next) fails, and all after it when `onwards`. 0 = off. */
 void reini_memory_fail(uint64_t nth, bool onwards);
 

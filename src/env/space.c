@@ -22,6 +22,32 @@ int rein_space_logits(const rein_space *space) {
     return sum;
 }
 
+int32_t rein_space_count(const rein_space *space) {
+    if (space->kind != REIN_SPACE_DISCRETE && space->kind != REIN_SPACE_MULTI_DISCRETE)
+        return 0;
+    int64_t count = 1;
+    for (int k = 0; k < space->size; k++) {
+        count *= space->n[k];
+        if (count > INT32_MAX)
+            return 0;
+    }
+    return (int32_t)count;
+}
+
+int32_t rein_space_index(const rein_space *space, const int32_t *item) {
+    int32_t index = 0;
+    for (int k = 0; k < space->size; k++)
+        index = index * space->n[k] + item[k];
+    return index;
+}
+
+void rein_space_item(const rein_space *space, int32_t index, int32_t *item) {
+    for (int k = space->size - 1; k >= 0; k--) {
+        item[k] = index % space->n[k];
+        index /= space->n[k];
+    }
+}
+
 /* ---- printing ------------------------------------------------------------------------------------------ */
 
 typedef struct text {

@@ -17,13 +17,15 @@
 enum { BLOCK = 128 };
 
 struct rein_vec {
-    const rein_env_type *type;
+    const rein_env_type *type; /* opened */
+    rein_env_type own;         /* where type points when the vector opened it */
+    bool opened;
     int n;
     int32_t horizon;  /* steps, 0 = none */
     size_t obs_bytes; /* of one observation */
     size_t act_bytes; /* of one action */
     int act_logits;
-    void *config;           /* NULL when the type has none */
+    const void *config;     /* the type's model; NULL when it has none */
     unsigned char *states;  /* (n x state_size)  plain states, or NULL */
     void **handles;         /* (n)               what create returned, or NULL */
     rein_rng *rng;          /* (n) */
@@ -42,20 +44,14 @@ static void *row(void *array, size_t bytes, int i) {
 
 /* ---- lifetime ------------------------------------------------------------------------------------------ */
 
-static rein_status copy_config(rein_vec *vec, const void *config) {
-    const rein_env_type *type = vec->type;
-    if (type->config_size == 0)
-        return config ? reini_fail(REIN_USAGE, "environment %s has no config", type->id) : REIN_OK;
-    vec->config = reini_new(type->config_size);
-    if (!vec->config)
-        return reini_fail_memory(type->config_size, "an environment's config");
-    if (!config) {
-        rein_fields_default(type->fields, type->n_fields, vec->config);
-        return REIN_OK;
+/* what the type's functions get for a config: a vector of a type that was not opened opens it for itself */
+static rein_status open_type(rein_vec *vec, const void *config) {
+    if (vec->type->config_size > 0 || vec->type->open || config) {
+        REINI_TRY(rein_env_open(vec->type, config, &vec->own));
+        vec->opened = true;
+        vec->type = &vec->own;
     }
-    memcpy(vec->config, config, type->config_size);
-    if (rein_fields_check(type->fields, type->n_fields, vec->config) != REIN_OK)
-        return reini_fail_in(REIN_USAGE, "environment %s: ", type->id);
+    vec->config = vec->type->model;
     return REIN_OK;
 }
 
@@ -101,7 +97,12 @@ static void start_episode(rein_vec *vec, int i) {
 }
 
 static rein_status fill_vec(rein_vec *vec, const rein_vec_opts *opts) {
-    REINI_TRY(copy_config(vec, opts->config));
+    REINI_TRY(open_type(vec, opts->config));
+    const rein_env_type *type = vec->type;
+    vec->horizon = opts->horizon == -1 ? 0 : opts->horizon == 0 ? type->horizon : opts->horizon;
+    vec->obs_bytes = rein_space_bytes(&type->obs);
+    vec->act_bytes = rein_space_bytes(&type->act);
+    vec->act_logits = rein_space_logits(&type->act);
     REINI_TRY(make_arrays(vec));
     if (vec->handles)
         REINI_TRY(create_handles(vec));
@@ -125,10 +126,6 @@ rein_status rein_vec_new(const rein_env_type *type, const rein_vec_opts *opts, r
         return reini_fail_memory(sizeof *vec, "a vector of environments");
     vec->type = type;
     vec->n = opts->n;
-    vec->horizon = opts->horizon == -1 ? 0 : opts->horizon == 0 ? type->horizon : opts->horizon;
-    vec->obs_bytes = rein_space_bytes(&type->obs);
-    vec->act_bytes = rein_space_bytes(&type->act);
-    vec->act_logits = rein_space_logits(&type->act);
     rein_status status = fill_vec(vec, opts);
     if (status != REIN_OK) {
         rein_vec_free(vec);
@@ -149,7 +146,8 @@ void rein_vec_free(rein_vec *vec) {
     reini_free(vec->episode_return);
     reini_free(vec->clock);
     reini_free(vec->rng);
-    reini_free(vec->config);
+    if (vec->opened)
+        rein_env_close(&vec->own);
     reini_free(vec);
 }
 

@@ -4,7 +4,7 @@
 #ifndef REINI_ACTING_H
 #define REINI_ACTING_H
 
-#include "rl/policy.h"
+#include "rl/net.h"
 
 /* A graph from observations to sampled (or most likely) actions, for batches of up to `capacity` rows. The graph
  * stays, because its tensors name what an exec binds. Constant once made: threads share it, each with its exec. */
@@ -12,7 +12,7 @@ typedef struct reini_act_program {
     rein_graph *g;
     rein_program *program;
     int slot, rows;
-    reini_policy_inputs in;
+    reini_net_inputs in;
     rein_tensor *key;        /* NULL when greedy */
     rein_tensor *action;     /* (rows x act size) in the policy's units */
     rein_tensor *env_action; /* in the environment's units; the same tensor unless scale_actions */
@@ -21,15 +21,17 @@ typedef struct reini_act_program {
     rein_tensor *middle, *half;
 } reini_act_program;
 
-rein_status reini_act_program_init(reini_act_program *act, const rein_policy *policy, int capacity,
-                                   bool sample, bool masked, bool output);
+rein_status reini_act_program_init(reini_act_program *act, const reini_net *policy, int capacity, bool sample,
+                                   bool masked, bool output);
 void reini_act_program_release(reini_act_program *act);
 /* An exec of the program bound to the policy's parameters and normaliser. */
-rein_status reini_act_exec_new(const reini_act_program *act, const rein_policy *policy, rein_exec **out);
+rein_status reini_act_exec_new(const reini_act_program *act, const reini_net *policy, rein_exec **out);
 
-/* What rein_policy_act needs. */
+/* The network's rein_policy_act, and what it needs. */
+void reini_net_act(rein_policy *policy, int64_t t, int n, const void *obs, const uint8_t *mask,
+                   const rein_sampling *sampling, void *actions);
 typedef struct reini_acting reini_acting;
-rein_status reini_acting_new(rein_policy *policy, reini_acting **out);
+rein_status reini_acting_new(reini_net *policy, reini_acting **out);
 void reini_acting_free(reini_acting *acting);
 
 #endif

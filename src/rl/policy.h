@@ -1,79 +1,44 @@
 /*
- * policy.h - inside a rein_policy: the networks an on-policy method trains, their normaliser, and the program that
- * acts.
+ * policy.h - inside a rein_policy: what every kind has in common, and what a kind provides.
  *
- * Parameter groups: "actor" (and "log_std" for boxes), "critic", and "shared" when they have a common trunk.
+ * Kinds: networks (net.h), tables (table_policy.h). A kind embeds rein_policy as its first member, `base`.
  */
 #ifndef REINI_POLICY_H
 #define REINI_POLICY_H
 
-#include <rein/nn.h>
+#include <jansson.h>
 #include <rein/policy.h>
-#include "rl/normalise.h"
+#include "base/file.h"
+#include "base/safetensors.h"
 
-/* The networks' shape; the same text fields in every algorithm that has them. */
-#define REINI_NET_FIELDS(F, E)                                                                               \
-    F(INTS, hidden, "64,64", 1, 65536, "widths of the hidden layers of actor and critic")                    \
-    E(activation, "tanh", "identity|tanh|relu|silu|gelu|sigmoid", "activation of the hidden layers")         \
-    F(BOOL, shared, "false", 0, 1, "actor and critic share the hidden layers")                               \
-    E(init, "orthogonal", "orthogonal|uniform|xavier|kaiming",                                               \
-      "initial weights: orthogonal with small heads, or uniform 1/sqrt(fan-in) everywhere, ...")             \
-    F(REAL, log_std_init, "0", -20, 5, "log standard deviation of box actions at the start")                 \
-    F(BOOL, scale_actions, "false", 0, 1, "box actions in units of the bounds: -1 is low, 1 is high")        \
-    E(norm_obs, "none", "none|running|warmup",                                                               \
-      "standardise observations with statistics of all experience, or of a warm-up rollout alone")
+typedef struct reini_policy_kind {
+    const char *name; /* "network", "table": in files */
+    void (*free)(rein_policy *policy);
+    /* As rein_policy_act_at. */
+    void (*act)(rein_policy *policy, int64_t t, int n, const void *obs, const uint8_t *mask,
+                const rein_sampling *sampling, void *actions);
+    /* Members of its own for the file's description; false when out of memory. */
+    bool (*describe)(const rein_policy *policy, json_t *description);
+    /* Its tensors, in the file's units: at most tensors_max of them, the number is returned. Memory that had to be
+     * made for them is given in *scratch (reini_free). -1 when out of memory. */
+    int (*tensors_max)(const rein_policy *policy);
+    int (*tensors)(const rein_policy *policy, reini_st_tensor *out, void **scratch);
+    /* A new policy from a file: head holds names and spaces, whose bounds are valid during the call. */
+    rein_status (*load)(const rein_policy *head, const json_t *description, const reini_safetensors *st,
+                        rein_policy **out);
+    /* Parameter and normaliser bytes. */
+    void (*digest)(const rein_policy *policy, reini_sha256 *sha);
+} reini_policy_kind;
 
-typedef struct reini_net_config {
-    REIN_FIELDS_STRUCT(REINI_NET_FIELDS)
-} reini_net_config;
-
-/* numbers in a box action, at most */
-enum { REINI_ACTIONS_MAX = 1024 };
-
-enum { REINI_NORM_NONE, REINI_NORM_RUNNING, REINI_NORM_WARMUP };
+extern const reini_policy_kind reini_kind_network, reini_kind_table;
 
 struct rein_policy {
+    const reini_policy_kind *kind;
     char algo[64], env[256];
     rein_space obs, act;
-    reini_net_config net;
-    rein_dtype matmul; /* of its programs: acting must compute what training computes */
-    rein_layout *layout;
-    rein_store *store;
-    reini_moments moments;         /* of observations; empty when norm_obs is none */
-    float *norm_mean, *norm_scale; /* (obs size) what graphs read */
-    float *low, *high;             /* (act size) bounds; boxes only */
-    float *act_middle, *act_half;  /* (act size) environment action = middle + half x policy action */
-    struct reini_acting *acting;   /* compiled programs that act */
 };
 
-/* A policy for an environment's spaces with weights of the seed; matmul: REIN_F32 or REIN_BF16. */
-rein_status reini_policy_new(const char *algo, const char *env, const rein_space *obs, const rein_space *act,
-                             const reini_net_config *net, bool critic, rein_dtype matmul, uint64_t seed,
-                             rein_policy **out);
-/* Recomputes what graphs read from the moments. */
-void reini_policy_refresh(rein_policy *policy);
-rein_status reini_policy_visit(rein_policy *policy, reini_archive *archive);
-
-/* ---- parts of graphs ----------------------------------------------------------------------------------- */
-
-/* The policy's inputs in a graph. */
-typedef struct reini_policy_inputs {
-    rein_tensor *obs;          /* (rows x obs size) */
-    rein_tensor *mask;         /* (rows x logits) U8, NULL when the environment has none */
-    rein_tensor *mean, *scale; /* static (obs size), NULL when not normalised */
-} reini_policy_inputs;
-
-/* What a policy computes from an observation. */
-typedef struct reini_policy_heads {
-    rein_dist dist;
-    rein_tensor *output; /* (rows x k) logits or means, before masks */
-    rein_tensor *value;  /* (rows x 1), NULL unless asked for */
-} reini_policy_heads;
-
-/* Declares mean and scale inputs when the policy normalises; obs and mask are the caller's. */
-void reini_policy_norm_inputs(const rein_policy *policy, rein_graph *g, reini_policy_inputs *in);
-void reini_policy_bind_norm(const rein_policy *policy, rein_exec *exec, const reini_policy_inputs *in);
-reini_policy_heads reini_policy_build(const rein_policy *policy, int slot, const reini_policy_inputs *in,
-                                      bool actor, bool critic);
+/* Copies a tensor's bytes after checking dtype, shape and size; wanted: name, dtype, shape, bytes. */
+rein_status reini_policy_copy_tensor(const reini_safetensors *st, const reini_st_tensor *wanted, void *to);
 
 #endif

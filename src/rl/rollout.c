@@ -12,7 +12,7 @@ enum { CLOCK_EVERY = 8, ACTION_STREAM = 1 };
 
 struct reini_collector {
     reini_collector_opts opts;
-    rein_policy *policy;
+    reini_net *policy;
     rein_vec *vec;
     reini_rollout rollout;
     void *env_action;  /* (T x N x act_size) in the environment's units; the rollout's action unless scaled */
@@ -27,7 +27,7 @@ struct reini_collector {
     rein_graph *value_graph;
     rein_program *value_program;
     rein_exec *value_exec;
-    reini_policy_inputs value_in;
+    reini_net_inputs value_in;
     rein_tensor *value;
     uint64_t step; /* steps taken by every environment so far */
     bool started;
@@ -82,13 +82,13 @@ static rein_status make_value_program(reini_collector *c) {
     if (g == NULL)
         return reini_fail_memory(1 << 14, "a value program");
     int rows = rein_extent(g, "rows", (r->T + 1) * r->N), slot = rein_slot(g, c->policy->layout);
-    c->value_in.obs = rein_input(g, "obs", REIN_F32, rows, 1, &r->obs_size);
-    reini_policy_norm_inputs(c->policy, g, &c->value_in);
-    c->value = rein_output(reini_policy_build(c->policy, slot, &c->value_in, false, true).value, "value");
+    c->value_in.obs = rein_input(g, "obs", reini_net_obs_dtype(&c->opts.env->obs), rows, 1, &r->obs_size);
+    reini_net_norm_inputs(c->policy, g, &c->value_in);
+    c->value = rein_output(reini_net_build(c->policy, slot, &c->value_in, false, true).value, "value");
     REINI_TRY(rein_compile(g, &(rein_compile_opts){.matmul = c->policy->matmul}, &c->value_program));
     REINI_TRY(rein_exec_new(c->value_program, c->opts.pool, &c->value_exec));
     rein_exec_bind_store(c->value_exec, slot, c->policy->store);
-    reini_policy_bind_norm(c->policy, c->value_exec, &c->value_in);
+    reini_net_bind_norm(c->policy, c->value_exec, &c->value_in);
     return REIN_OK;
 }
 
@@ -108,7 +108,7 @@ static rein_status make_act_programs(reini_collector *c) {
 
 static rein_status fill(reini_collector *c) {
     reini_rollout *r = &c->rollout;
-    rein_vec_opts vec = {.n = (int)c->opts.n_envs, .seed = c->opts.seed, .config = c->opts.env_config};
+    rein_vec_opts vec = {.n = (int)c->opts.n_envs, .seed = c->opts.seed};
     REINI_TRY(rein_vec_new(c->opts.env, &vec, &c->vec));
     REINI_TRY(allocate_rollout(r, &c->opts));
     REINI_TRY(make_act_programs(c));
@@ -127,8 +127,7 @@ static rein_status fill(reini_collector *c) {
     return REIN_OK;
 }
 
-rein_status reini_collector_new(const reini_collector_opts *opts, rein_policy *policy,
-                                reini_collector **out) {
+rein_status reini_collector_new(const reini_collector_opts *opts, reini_net *policy, reini_collector **out) {
     reini_collector *c = REINI_NEW(reini_collector);
     if (c == NULL)
         return reini_fail_memory(sizeof *c, "a rollout");

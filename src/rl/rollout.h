@@ -47,8 +47,7 @@ double reini_episodes_mean_length(const reini_episodes *e);
 typedef struct reini_collector reini_collector;
 
 typedef struct reini_collector_opts {
-    const rein_env_type *env;
-    const void *env_config;
+    const rein_env_type *env; /* opened */
     uint64_t seed;
     int64_t n_envs, n_steps;
     rein_pool *pool;
@@ -57,7 +56,7 @@ typedef struct reini_collector_opts {
 } reini_collector_opts;
 
 /* The policy must outlive the collector. */
-rein_status reini_collector_new(const reini_collector_opts *opts, rein_policy *policy, reini_collector **out);
+rein_status reini_collector_new(const reini_collector_opts *opts, reini_net *policy, reini_collector **out);
 void reini_collector_free(reini_collector *c);
 /* Fills the rollout with T steps; seconds spent in the environments and in the policy are added to *env and *act. */
 void reini_collector_run(reini_collector *c, double *env_seconds, double *act_seconds);

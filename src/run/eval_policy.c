@@ -24,6 +24,7 @@ typedef struct subject {
     rein_policy *policy;
     const rein_env_type *env;
     void *env_config;
+    rein_env_type opened; /* env with env_config */
     rein_pool *pool;
 } subject;
 
@@ -116,7 +117,6 @@ static rein_status choose_env(subject *s, const rein_eval_opts *opts) {
     s->env = rein_env_find(opts->env ? opts->env : rein_policy_env(s->policy));
     if (!s->env)
         return REIN_USAGE;
-    REINI_TRY(reini_policy_fits(s->policy, s->env));
     if (s->env->config_size) {
         s->env_config = reini_new(s->env->config_size);
         if (!s->env_config)
@@ -127,7 +127,8 @@ static rein_status choose_env(subject *s, const rein_eval_opts *opts) {
         REINI_TRY(use_run_dynamics(s));
     for (int i = 0; i < opts->n_settings; i++)
         REINI_TRY(set_dynamics(s, opts->settings[i].name, opts->settings[i].value));
-    return REIN_OK;
+    REINI_TRY(rein_env_open(s->env, s->env_config, &s->opened));
+    return reini_policy_fits(s->policy, &s->opened);
 }
 
 /* ---- the call ---------------------------------------------------------------------------------------- */
@@ -179,8 +180,7 @@ static rein_status evaluate(subject *s, const rein_eval_opts *opts, rein_eval_re
     if (!s->pool)
         return reini_fail(REIN_NOMEM, "%d worker threads could not be started: choose fewer with --threads",
                           reini_thread_count(opts->threads));
-    reini_eval_job job = {.env = s->env,
-                          .env_config = s->env_config,
+    reini_eval_job job = {.env = &s->opened,
                           .policy = s->policy,
                           .pool = s->pool,
                           .episodes = opts->episodes ? opts->episodes : 100,
@@ -206,6 +206,7 @@ rein_status rein_eval(const rein_eval_opts *opts, rein_eval_result *result) {
     REINI_TRY(check_opts(opts));
     rein_status status = evaluate(&s, opts, result);
     rein_pool_free(s.pool);
+    rein_env_close(&s.opened);
     reini_free(s.env_config);
     rein_policy_free(s.policy);
     return status;

@@ -68,7 +68,6 @@ static rein_status stage_init(stage *s, const reini_eval_job *job, int first, in
     uint64_t block = (uint64_t)first / REINI_EVAL_ROWS;
     rein_vec_opts opts = {.n = n,
                           .seed = reini_seed_for(job->seed, "episodes", block),
-                          .config = job->env_config,
                           .horizon = job->env->horizon > 0 ? 0 : REINI_EVAL_HORIZON};
     REINI_TRY(rein_vec_new(job->env, &opts, &s->vec));
     if (!stage_allocate(s, n))

@@ -20,8 +20,7 @@
 #define REINI_EVAL_HORIZON 100000
 
 typedef struct reini_eval_job {
-    const rein_env_type *env;
-    const void *env_config; /* NULL = defaults */
+    const rein_env_type *env; /* opened */
     rein_policy *policy;
     rein_pool *pool; /* NULL = the calling thread */
     int episodes;

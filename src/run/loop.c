@@ -33,7 +33,8 @@ static void clear_report(reini_report *report) {
 static void iterate(reini_run *run) {
     clear_report(&run->report);
     run->setup->algo->iterate(run->state, &run->report);
-    REINI_ASSERT(run->report.env_steps > run->count.env_steps || run->report.diverged);
+    REINI_ASSERT(run->report.env_steps > run->count.env_steps || run->report.diverged || run->report.done ||
+                 run->report.failed != REIN_OK);
     run->count.iterations++;
     run->count.env_steps = run->report.env_steps;
     run->count.skipped_updates = run->report.skipped_updates;
@@ -42,6 +43,7 @@ static void iterate(reini_run *run) {
     run->seconds_act += run->report.seconds_act;
     run->seconds_update += run->report.seconds_update;
     run->eval_return = run->eval_std = NAN;
+    run->count.reached = run->report.done;
 }
 
 /* ---- evaluation -------------------------------------------------------------------------------------- */
@@ -49,8 +51,7 @@ static void iterate(reini_run *run) {
 static rein_status evaluate(reini_run *run) {
     const reini_setup *setup = run->setup;
     rein_policy *policy = setup->algo->policy(run->state);
-    reini_eval_job job = {.env = setup->env,
-                          .env_config = setup->env_config,
+    reini_eval_job job = {.env = &setup->opened,
                           .policy = policy,
                           .pool = run->pool,
                           .episodes = (int)setup->run.eval_every_episodes,
@@ -85,7 +86,7 @@ static rein_status evaluate_at_mark(reini_run *run, int64_t steps_before) {
         return REIN_OK;
     REINI_TRY(evaluate(run));
     REINI_TRY(keep_best(run));
-    run->count.reached = run->eval_return >= run->setup->run.stop_at;
+    run->count.reached |= run->eval_return >= run->setup->run.stop_at;
     return REIN_OK;
 }
 
@@ -187,6 +188,16 @@ static void print_metrics(const reini_run *run, char *out, size_t size) {
     }
 }
 
+/* the method found that it cannot go on; its sentence says why. What it has is kept as a policy file. */
+static rein_status gave_up(const reini_run *run) {
+    char path[REINI_PATH_MAX], sentence[1024];
+    rein_status status = run->report.failed;
+    snprintf(sentence, sizeof sentence, "%s", rein_error());
+    REINI_TRY(reini_path_join(path, sizeof path, run->dir, "policy.safetensors"));
+    REINI_TRY(rein_policy_save(run->setup->algo->policy(run->state), path));
+    return reini_fail(status, "%s (what was reached is saved in %s)", sentence, path);
+}
+
 /* the state is of no use to anybody: the last checkpoint stays */
 static rein_status diverged(const reini_run *run) {
     char metrics[400], kept[64] = "no checkpoint had been written";
@@ -212,6 +223,8 @@ rein_status reini_loop(reini_run *run) {
             return stopped(run);
         int64_t steps_before = run->count.env_steps;
         iterate(run);
+        if (run->report.failed != REIN_OK)
+            return gave_up(run);
         if (!run->report.diverged)
             REINI_TRY(evaluate_at_mark(run, steps_before));
         REINI_TRY(report(run));

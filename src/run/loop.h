@@ -20,7 +20,7 @@ typedef struct reini_counters {
     int64_t best_step;   /* of best.safetensors, -1 = none */
     double best_return;
     double seconds;  /* of training, all legs of the run */
-    int64_t reached; /* 1: an evaluation reached stop_at */
+    int64_t reached; /* 1: an evaluation reached stop_at, or the algorithm was done */
 } reini_counters;
 
 /* Common columns of metrics.csv; the algorithm's follow. */

@@ -51,6 +51,8 @@ rein_status reini_setup_init(reini_setup *setup, const reini_algo *algo, const r
 }
 
 void reini_setup_release(reini_setup *setup) {
+    if (setup->is_open)
+        rein_env_close(&setup->opened);
     reini_free(setup->algo_config);
     reini_free(setup->env_config);
     *setup = (reini_setup){0};
@@ -219,8 +221,7 @@ rein_status reini_setup_resolve(reini_setup *setup, const reini_algo *algo, cons
 
 reini_context reini_setup_context(const reini_setup *setup, rein_pool *pool) {
     static const rein_dtype matmul[] = {REIN_F32, REIN_BF16}; /* in the order of the dtype field's choices */
-    return (reini_context){.env = setup->env,
-                           .env_config = setup->env_config,
+    return (reini_context){.env = &setup->opened,
                            .seed = (uint64_t)setup->run.seed,
                            .total_steps = setup->run.steps,
                            .pool = pool,
@@ -236,7 +237,16 @@ int reini_thread_count(int64_t threads) {
     return n < 1 ? 1 : n > 1024 ? 1024 : n;
 }
 
-rein_status reini_setup_check(const reini_setup *setup) {
+static rein_status open_env(reini_setup *setup) {
+    if (setup->is_open)
+        rein_env_close(&setup->opened);
+    setup->is_open = false;
+    REINI_TRY(rein_env_open(setup->env, setup->env_config, &setup->opened));
+    setup->is_open = true;
+    return REIN_OK;
+}
+
+rein_status reini_setup_check(reini_setup *setup) {
     if (setup->seeds < 1 || setup->seeds > REINI_SEEDS_MAX)
         return reini_fail(REIN_USAGE, "seeds: %d is out of range, expected 1 <= seeds <= %d", setup->seeds,
                           REINI_SEEDS_MAX);
@@ -245,6 +255,7 @@ rein_status reini_setup_check(const reini_setup *setup) {
                           "stop_at: %g needs evaluations during training, expected eval_every > 0 "
                           "(for example eval_every=%lld)",
                           setup->run.stop_at, (long long)(setup->run.steps < 20 ? 1 : setup->run.steps / 20));
+    REINI_TRY(open_env(setup));
     reini_context context = reini_setup_context(setup, NULL);
     return setup->algo->check ? setup->algo->check(setup->algo_config, &context) : REIN_OK;
 }

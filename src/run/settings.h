@@ -20,6 +20,8 @@ typedef struct reini_setup {
     rein_run_config run;
     void *algo_config; /* algo->config_size bytes */
     void *env_config;  /* env->config_size bytes; NULL when 0 */
+    bool is_open;
+    rein_env_type opened; /* the environment with its settings; once checked */
 } reini_setup;
 
 #define REINI_SEEDS_MAX 10000
@@ -43,9 +45,9 @@ bool reini_setup_at(const reini_setup *setup, int i, reini_value *out);
 
 /* A new run. algo NULL = by name. On success the preset used has been logged. */
 rein_status reini_setup_resolve(reini_setup *setup, const reini_algo *algo, const rein_train_opts *opts);
-/* Rules across fields, those of the algorithm included. */
-rein_status reini_setup_check(const reini_setup *setup);
-/* What an algorithm is given. */
+/* Opens the environment and checks rules across fields, those of the algorithm included. */
+rein_status reini_setup_check(reini_setup *setup);
+/* What an algorithm is given; of a checked setup. */
 reini_context reini_setup_context(const reini_setup *setup, rein_pool *pool);
 /* Worker threads meant by the field: 0 = the cores this process may use. */
 int reini_thread_count(int64_t threads);

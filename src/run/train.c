@@ -73,8 +73,7 @@ static rein_status open_run(reini_run *run, const reini_task *task) {
 static rein_status final_evaluation(reini_run *run, rein_summary *s) {
     const reini_setup *setup = run->setup;
     reini_eval_job job = {
-        .env = setup->env,
-        .env_config = setup->env_config,
+        .env = &setup->opened,
         .policy = setup->algo->policy(run->state),
         .pool = run->pool,
         .episodes = (int)setup->run.eval_episodes,
@@ -185,7 +184,7 @@ static void drop_unused(const char *dir) {
         rmdir(dir);
 }
 
-static rein_status start_run(const reini_setup *setup, const rein_train_opts *opts, rein_summary *summary) {
+static rein_status start_run(reini_setup *setup, const rein_train_opts *opts, rein_summary *summary) {
     char dir[REINI_DIR_MAX];
     int hold;
     REINI_TRY(reini_setup_check(setup));

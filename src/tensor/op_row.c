@@ -66,6 +66,14 @@ rein_tensor *rein_argmax(rein_tensor *x) {
     return row_op(REINI_ARGMAX, REIN_I32, 1, 1, &x, NULL);
 }
 
+/* what rein_pick sends back for a gradient of 1 */
+rein_tensor *rein_one_hot(rein_tensor *index, int width) {
+    rein_tensor *one = rein_constant(index->g, 1);
+    if (index->dtype != REIN_I32 || index->width != 1 || width < 1)
+        return reini_mistake(index->g, "one_hot: the index must be I32 (rows x 1) and the width positive");
+    return row_op(REINI_PICK_GRAD, one->dtype, width, 2, (rein_tensor *[]){one, index}, NULL);
+}
+
 rein_tensor *rein_concat(rein_tensor *a, rein_tensor *b) {
     if (a->dtype != b->dtype || a->extent != b->extent)
         return reini_mistake(a->g, "concat: %s and %s have different types or rows", reini_shape_text(a),

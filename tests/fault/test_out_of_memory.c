@@ -159,15 +159,15 @@ enum { RECIPES = sizeof recipes / sizeof *recipes };
 
 static reini_net_config nets[RECIPES];
 
-static rein_status new_policy(const recipe *from, rein_policy **policy) {
-    return reini_policy_new("ppo", from->env->id, &from->env->obs, &from->env->act, &nets[from - recipes],
-                            true, REIN_F32, 7, policy);
+static rein_status new_policy(const recipe *from, reini_net **policy) {
+    return reini_net_new("ppo", from->env->id, &from->env->obs, &from->env->act, &nets[from - recipes], true,
+                         REIN_F32, 7, policy);
 }
 
 static rein_status try_policy(const void *how) {
-    rein_policy *policy = NULL;
+    reini_net *policy = NULL;
     rein_status status = new_policy(how, &policy);
-    rein_policy_free(policy);
+    reini_net_free(policy);
     return status;
 }
 
@@ -184,7 +184,7 @@ static rein_status try_policy_file(const void *how) {
 
 typedef struct collecting {
     const recipe *from;
-    rein_policy *policy;
+    reini_net *policy;
     rein_pool *pool;
 } collecting;
 
@@ -225,10 +225,10 @@ static void test_policies_and_collectors(void **state) {
         nets[k] = small_net(recipes[k].net);
         fail_all(recipes[k].name, try_policy, &recipes[k]);
         assert_ok(new_policy(&recipes[k], &c.policy));
-        fail_all("its file", try_policy_file, c.policy);
+        fail_all("its file", try_policy_file, &c.policy->base);
         fail_all("its collector", try_collector, &c);
         fail_all("its optimizer", try_optimizer, &c);
-        rein_policy_free(c.policy);
+        reini_net_free(c.policy);
     }
     rein_pool_free(pool);
 }

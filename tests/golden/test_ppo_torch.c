@@ -6,7 +6,7 @@
  * file's weights and batch take the place of the initial weights and of a rollout, and the minibatch is the
  * whole rollout in its order.
  */
-#include "algo/ppo.c"
+#include "algo/on_policy/ppo.c"
 #include "support/each_level.h"
 #include "support/golden.h"
 

@@ -166,7 +166,7 @@ static double learned_value(const rein_env_type *env, const char *more) {
     assert_ok(algo->create(config, &context, &self));
     for (int i = 0; i < 60; i++)
         algo->iterate(self, &report);
-    double value = small_policy_value(algo->policy(self), obs);
+    double value = small_policy_value((const reini_net *)algo->policy(self), obs);
     algo->destroy(self);
     free(config);
     print_message("# value on %s with %s: %.3f\n", env->id, more, value);

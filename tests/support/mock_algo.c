@@ -129,7 +129,7 @@ static void mock_destroy(void *self) {
 
 static rein_status mock_fill(mock *m, const reini_context *context) {
     size_t n = (size_t)m->config.n_envs, used;
-    rein_vec_opts opts = {.n = (int)n, .seed = context->seed, .config = context->env_config};
+    rein_vec_opts opts = {.n = (int)n, .seed = context->seed};
     REINI_TRY(rein_vec_new(context->env, &opts, &m->vec));
     m->policy = mock_policy_new(&context->env->obs, &context->env->act, "mock", context->env->id);
     m->saved_vec = reini_new(rein_vec_save_size(m->vec));

@@ -7,7 +7,7 @@
 
 #include <math.h>
 #include <stdio.h>
-#include "rl/policy.h"
+#include "rl/net.h"
 #include "support/check.h"
 
 #define REIN_FIELD_OWNER reini_net_config
@@ -30,16 +30,16 @@ static inline reini_net_config small_net(const char *settings) {
     return net;
 }
 
-static inline rein_policy *small_policy(const rein_env_type *env, const char *settings, bool critic,
-                                        uint64_t seed) {
+static inline reini_net *small_policy(const rein_env_type *env, const char *settings, bool critic,
+                                      uint64_t seed) {
     reini_net_config net = small_net(settings);
-    rein_policy *policy = NULL;
-    assert_ok(reini_policy_new("ppo", env->id, &env->obs, &env->act, &net, critic, REIN_F32, seed, &policy));
+    reini_net *policy = NULL;
+    assert_ok(reini_net_new("ppo", env->id, &env->obs, &env->act, &net, critic, REIN_F32, seed, &policy));
     return policy;
 }
 
 /* Larger weights than the initial ones: heads that say something. */
-static inline void small_policy_shake(rein_policy *policy, uint64_t seed) {
+static inline void small_policy_shake(reini_net *policy, uint64_t seed) {
     rein_rng rng = rein_rng_make(seed, 77);
     float *data = rein_store_data(policy->store);
     for (int k = 0; k < rein_layout_count(policy->layout); k++) {
@@ -50,22 +50,22 @@ static inline void small_policy_shake(rein_policy *policy, uint64_t seed) {
 }
 
 /* Statistics as if the policy had seen experience. */
-static inline void small_policy_see(rein_policy *policy, uint64_t seed) {
+static inline void small_policy_see(reini_net *policy, uint64_t seed) {
     enum { COUNT = 50 };
     rein_rng rng = rein_rng_make(seed, 78);
-    float *obs = calloc((size_t)(COUNT * policy->obs.size), sizeof *obs);
+    float *obs = calloc((size_t)(COUNT * policy->base.obs.size), sizeof *obs);
     assert_non_null(obs);
-    for (int i = 0; i < COUNT * policy->obs.size; i++)
+    for (int i = 0; i < COUNT * policy->base.obs.size; i++)
         obs[i] = (float)(0.2 + 0.7 * rein_rng_normal(&rng));
     reini_moments_add(&policy->moments, obs, COUNT);
-    reini_policy_refresh(policy);
+    reini_net_refresh(policy);
     free(obs);
 }
 
 /* ---- the network by hand ------------------------------------------------------------------------------- */
 
-static inline const float *small_parameter(const rein_policy *policy, const char *name, int k,
-                                           const char *kind, rein_param_info *info) {
+static inline const float *small_parameter(const reini_net *policy, const char *name, int k, const char *kind,
+                                           rein_param_info *info) {
     char full[64];
     snprintf(full, sizeof full, "%s.%d.%s", name, k, kind);
     int i = rein_layout_find(policy->layout, full);
@@ -76,7 +76,7 @@ static inline const float *small_parameter(const rein_policy *policy, const char
 }
 
 /* one layer: x (in) becomes (out); false when there is none of that number */
-static inline bool small_layer(const rein_policy *policy, const char *name, int k, double *x, bool hidden) {
+static inline bool small_layer(const reini_net *policy, const char *name, int k, double *x, bool hidden) {
     rein_param_info wi, bi;
     double y[SMALL_WIDTH];
     const float *w = small_parameter(policy, name, k, "weight", &wi);
@@ -95,10 +95,10 @@ static inline bool small_layer(const rein_policy *policy, const char *name, int 
 }
 
 /* the head "actor" or "critic" of a tanh policy for one observation: out has room for SMALL_WIDTH numbers */
-static inline void small_policy_head(const rein_policy *policy, const char *head, const float *obs,
+static inline void small_policy_head(const reini_net *policy, const char *head, const float *obs,
                                      double *out) {
     int layers = policy->net.hidden.count;
-    for (int i = 0; i < policy->obs.size; i++) {
+    for (int i = 0; i < policy->base.obs.size; i++) {
         out[i] = obs[i];
         if (policy->net.norm_obs != REINI_NORM_NONE) {
             double deviation = sqrt(reini_moments_variance(&policy->moments, i) + 1e-8);
@@ -110,7 +110,7 @@ static inline void small_policy_head(const rein_policy *policy, const char *head
     assert_true(small_layer(policy, head, policy->net.shared ? 0 : layers, out, false));
 }
 
-static inline double small_policy_value(const rein_policy *policy, const float *obs) {
+static inline double small_policy_value(const reini_net *policy, const float *obs) {
     double out[SMALL_WIDTH];
     small_policy_head(policy, "critic", obs, out);
     return out[0];

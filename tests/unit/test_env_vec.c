@@ -143,10 +143,18 @@ static void test_reset(void **state) {
 static void test_queries(void **state) {
     env_rig rig = rig_make(&counter_type, &(rein_vec_opts){.n = 4});
     assert_int_equal(rein_vec_count(rig.vec), 4);
-    assert_ptr_equal(rein_vec_type(rig.vec), &counter_type);
+    assert_string_equal(rein_vec_type(rig.vec)->id, counter_type.id);
     assert_ptr_equal(rein_vec_state(rig.vec, 3), (counter_state *)rein_vec_state(rig.vec, 0) + 3);
     rig_free(&rig);
     rein_vec_free(NULL);
+
+    rein_env_type opened;
+    rein_vec *vec;
+    assert_ok(rein_env_open(&counter_type, NULL, &opened));
+    assert_ok(rein_vec_new(&opened, &(rein_vec_opts){.n = 1}, &vec));
+    assert_ptr_equal(rein_vec_type(vec), &opened);
+    rein_vec_free(vec);
+    rein_env_close(&opened);
 }
 
 /* Environment i depends on the seed and i, not on how many there are. */

@@ -33,11 +33,11 @@ static const recipe recipes[] = {
 };
 enum { RECIPES = sizeof recipes / sizeof *recipes, ROWS = 300 };
 
-static rein_policy *make(const recipe *from, uint64_t seed) {
+static reini_net *make(const recipe *from, uint64_t seed) {
     reini_net_config net = small_net(from->net);
-    rein_policy *policy = NULL;
-    assert_ok(reini_policy_new("ppo", from->name, &from->obs, &from->act, &net, from->critic, REIN_F32, seed,
-                               &policy));
+    reini_net *policy = NULL;
+    assert_ok(reini_net_new("ppo", from->name, &from->obs, &from->act, &net, from->critic, REIN_F32, seed,
+                            &policy));
     small_policy_shake(policy, seed);
     if (net.norm_obs != REINI_NORM_NONE)
         small_policy_see(policy, seed);
@@ -104,14 +104,14 @@ static void same_actions(rein_policy *a, rein_policy *b, const recipe *from, int
 static void test_rows_do_not_depend_on_their_neighbours(void **state) {
     static const int rows[] = {1, 7, 64, 299};
     for (int k = 0; k < RECIPES; k++) {
-        rein_policy *policy = make(&recipes[k], 1);
+        reini_net *policy = make(&recipes[k], 1);
         for (int i = 0; i < 4; i++)
-            same_actions(policy, policy, &recipes[k], rows[i], ROWS);
-        rein_policy_free(policy);
+            same_actions(&policy->base, &policy->base, &recipes[k], rows[i], ROWS);
+        rein_policy_free(&policy->base);
     }
 }
 
-static void check_greedy(const recipe *from, const rein_policy *policy, const batch *b,
+static void check_greedy(const recipe *from, const reini_net *policy, const batch *b,
                          const uint32_t *actions) {
     int logits = rein_space_logits(&from->act);
     for (int r = 0; r < ROWS; r++) {
@@ -138,47 +138,47 @@ static void check_greedy(const recipe *from, const rein_policy *policy, const ba
 
 static void test_greedy_actions_are_the_most_likely(void **state) {
     for (int k = 0; k < RECIPES; k++) {
-        rein_policy *policy = make(&recipes[k], 1);
+        reini_net *policy = make(&recipes[k], 1);
         batch b = draw(&recipes[k], 4);
         uint32_t actions[ROWS * 3];
-        act(policy, &recipes[k], &b, ROWS, NULL, actions);
+        act(&policy->base, &recipes[k], &b, ROWS, NULL, actions);
         check_greedy(&recipes[k], policy, &b, actions);
         free_batch(&b);
-        rein_policy_free(policy);
+        rein_policy_free(&policy->base);
     }
 }
 
 /* what cannot be seen cannot be acted on: not a bound, which would look like a decision */
 static void test_nan_shows(void **state) {
     const recipe *from = &recipes[5];
-    rein_policy *policy = make(from, 1);
+    reini_net *policy = make(from, 1);
     float obs[2 * 6] = {0}, action[2 * 3];
     obs[7] = NAN;
-    rein_policy_act(policy, 2, obs, NULL, NULL, action);
+    rein_policy_act(&policy->base, 2, obs, NULL, NULL, action);
     for (int k = 0; k < 3; k++) {
         assert_true(isfinite(action[k]));
         assert_true(isnan(action[3 + k]));
     }
-    rein_policy_free(policy);
+    rein_policy_free(&policy->base);
 }
 
 /* another seed, step or row draws other numbers; the same ones draw the same */
 static void test_sampling_is_keyed(void **state) {
     static const rein_sampling keys[] = {{9, 5, 0}, {10, 5, 0}, {9, 6, 0}, {9, 5, 1000}};
     const recipe *from = &recipes[4];
-    rein_policy *policy = make(from, 1);
+    reini_net *policy = make(from, 1);
     batch b = draw(from, 4);
     uint32_t first[ROWS * 3], other[ROWS * 3];
-    act(policy, from, &b, ROWS, &keys[0], first);
+    act(&policy->base, from, &b, ROWS, &keys[0], first);
     for (int i = 0; i < 4; i++) {
         int same = 0;
-        act(policy, from, &b, ROWS, &keys[i], other);
+        act(&policy->base, from, &b, ROWS, &keys[i], other);
         for (int k = 0; k < ROWS * from->act.size; k++)
             same += first[k] == other[k];
         assert_true(i == 0 ? same == ROWS * from->act.size : same < 5);
     }
     free_batch(&b);
-    rein_policy_free(policy);
+    rein_policy_free(&policy->base);
 }
 
 /* ---- files --------------------------------------------------------------------------------------------- */
@@ -192,18 +192,18 @@ static rein_policy *load(const char *path) {
 static void test_files_give_back_the_same_policy(void **state) {
     for (int k = 0; k < RECIPES; k++) {
         const recipe *from = &recipes[k];
-        rein_policy *policy = make(from, 2);
+        reini_net *policy = make(from, 2);
         char sha[65], again[65];
-        assert_ok(rein_policy_save(policy, temp_path("policy")));
+        assert_ok(rein_policy_save(&policy->base, temp_path("policy")));
         rein_policy *copy = load(temp_path("policy"));
-        same_actions(policy, copy, from, ROWS, ROWS);
-        rein_policy_sha256(policy, sha);
+        same_actions(&policy->base, copy, from, ROWS, ROWS);
+        rein_policy_sha256(&policy->base, sha);
         rein_policy_sha256(copy, again);
         assert_string_equal(sha, again);
         assert_string_equal(rein_policy_algo(copy), "ppo");
         assert_string_equal(rein_policy_env(copy), from->name);
         char was[256], is[256];
-        rein_space_print(rein_policy_act_space(policy), was, sizeof was);
+        rein_space_print(rein_policy_act_space(&policy->base), was, sizeof was);
         rein_space_print(rein_policy_act_space(copy), is, sizeof is);
         assert_string_equal(was, is);
         /* the same bytes when written again */
@@ -215,47 +215,46 @@ static void test_files_give_back_the_same_policy(void **state) {
         free(a);
         free(b);
         rein_policy_free(copy);
-        rein_policy_free(policy);
+        rein_policy_free(&policy->base);
     }
 }
 
 static void test_digest_follows_the_parameters(void **state) {
     for (int k = 0; k < RECIPES; k++) {
-        rein_policy *policy = make(&recipes[k], 2), *same = make(&recipes[k], 2),
-                    *other = make(&recipes[k], 3);
+        reini_net *policy = make(&recipes[k], 2), *same = make(&recipes[k], 2), *other = make(&recipes[k], 3);
         char sha[65], found[65];
-        rein_policy_sha256(policy, sha);
+        rein_policy_sha256(&policy->base, sha);
         assert_int_equal(strspn(sha, "0123456789abcdef"), 64);
-        rein_policy_sha256(same, found);
+        rein_policy_sha256(&same->base, found);
         assert_string_equal(sha, found);
-        rein_policy_sha256(other, found);
+        rein_policy_sha256(&other->base, found);
         assert_string_not_equal(sha, found);
         /* acting changes nothing, a single bit of any parameter does */
-        same_actions(policy, same, &recipes[k], 50, 50);
-        rein_policy_sha256(policy, found);
+        same_actions(&policy->base, &same->base, &recipes[k], 50, 50);
+        rein_policy_sha256(&policy->base, found);
         assert_string_equal(sha, found);
         for (int i = 0; i < rein_layout_count(policy->layout); i++) {
             rein_param_info info = rein_layout_at(policy->layout, i);
             uint32_t *bits = (uint32_t *)rein_store_data(policy->store) + info.offset + info.count - 1;
             *bits ^= 1;
-            rein_policy_sha256(policy, found);
+            rein_policy_sha256(&policy->base, found);
             assert_string_not_equal(sha, found);
             *bits ^= 1;
         }
         if (policy->net.norm_obs != REINI_NORM_NONE) {
             policy->moments.sum_squares[0] *= 1.5;
-            reini_policy_refresh(policy);
-            rein_policy_sha256(policy, found);
+            reini_net_refresh(policy);
+            rein_policy_sha256(&policy->base, found);
             assert_string_not_equal(sha, found);
             policy->moments.sum_squares[0] /= 1.5;
             policy->moments.mean[1] += 0.5;
-            reini_policy_refresh(policy);
-            rein_policy_sha256(policy, found);
+            reini_net_refresh(policy);
+            rein_policy_sha256(&policy->base, found);
             assert_string_not_equal(sha, found);
         }
-        rein_policy_free(policy);
-        rein_policy_free(same);
-        rein_policy_free(other);
+        rein_policy_free(&policy->base);
+        rein_policy_free(&same->base);
+        rein_policy_free(&other->base);
     }
 }
 
@@ -271,9 +270,9 @@ typedef struct parts {
 
 static parts take_apart(const recipe *from) {
     parts p = {0};
-    rein_policy *policy = make(from, 4);
-    assert_ok(rein_policy_save(policy, temp_path("whole")));
-    rein_policy_free(policy);
+    reini_net *policy = make(from, 4);
+    assert_ok(rein_policy_save(&policy->base, temp_path("whole")));
+    rein_policy_free(&policy->base);
     assert_ok(reini_safetensors_open(temp_path("whole"), &p.file));
     p.n = reini_safetensors_count(p.file);
     for (int i = 0; i < p.n; i++)
@@ -407,9 +406,10 @@ static void test_other_files_are_refused(void **state) {
 
 /* cut at every length, no bytes of the file are believed */
 static void test_truncated_files_are_refused(void **state) {
-    rein_policy *policy = make(&recipes[4], 2), *loaded = NULL;
+    reini_net *policy = make(&recipes[4], 2);
+    rein_policy *loaded = NULL;
     size_t size;
-    assert_ok(rein_policy_save(policy, temp_path("long")));
+    assert_ok(rein_policy_save(&policy->base, temp_path("long")));
     char *bytes = temp_read(temp_path("long"), &size);
     for (size_t n = 0; n < size; n += n < 1500 ? 1 : 97) {
         temp_write(temp_path("short"), bytes, n);
@@ -417,16 +417,15 @@ static void test_truncated_files_are_refused(void **state) {
     }
     assert_null(loaded);
     free(bytes);
-    rein_policy_free(policy);
+    rein_policy_free(&policy->base);
 }
 
 static void test_images_are_refused(void **state) {
     const rein_space obs = {.kind = REIN_SPACE_IMAGE, .size = 48, .shape = {3, 4, 4}};
     reini_net_config net = small_net("hidden=4");
-    rein_policy *policy = NULL;
-    assert_fails(
-        reini_policy_new("ppo", "Pictures-v0", &obs, &recipes[0].act, &net, true, REIN_F32, 1, &policy),
-        REIN_USAGE, "image");
+    reini_net *policy = NULL;
+    assert_fails(reini_net_new("ppo", "Pictures-v0", &obs, &recipes[0].act, &net, true, REIN_F32, 1, &policy),
+                 REIN_USAGE, "image");
     assert_null(policy);
 }
 

@@ -5,7 +5,7 @@
  *
  * The algorithm's own functions run here on its own rollouts.
  */
-#include "algo/ppo.c"
+#include "algo/on_policy/ppo.c"
 #include "env/env_types.h"
 #include "support/check.h"
 #include "tensor/kernels.h"
@@ -74,7 +74,7 @@ static void check_ratio_is_one(const rein_env_type *env, const char *settings) {
         learn(p, metric);
         assert_true(rein_exec_scalar(p->exec, p->approx_kl) > 0);
         reini_moments_add(&p->policy->moments, r->obs, r->T * r->N);
-        reini_policy_refresh(p->policy);
+        reini_net_refresh(p->policy);
     }
     ppo_destroy(p);
     rein_pool_free(pool);

@@ -4,7 +4,7 @@
  */
 #include "base/base.h"
 #include "env/env_types.h"
-#include "rl/policy.h"
+#include "rl/net.h"
 #include "support/run_check.h"
 #include "tensor/kernels.h"
 

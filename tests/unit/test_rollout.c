@@ -75,7 +75,7 @@ enum { RECIPES = sizeof recipes / sizeof *recipes };
 
 typedef struct run {
     rein_pool *pool;
-    rein_policy *policy;
+    reini_net *policy;
     reini_collector *collector;
     reini_rollout *r;
 } run;
@@ -105,7 +105,7 @@ static void collect(run *x) {
 
 static void release(run *x) {
     reini_collector_free(x->collector);
-    rein_policy_free(x->policy);
+    reini_net_free(x->policy);
     rein_pool_free(x->pool);
 }
 
@@ -140,7 +140,7 @@ static void same_observation(replay *p, const float *recorded) {
 /* the action as the environment gets it: in its units, inside its bounds */
 static void environment_action(const run *x, const reini_rollout *r, int64_t i, void *out) {
     memcpy(out, (const char *)r->action + i * r->act_size * 4, (size_t)r->act_size * 4);
-    for (int k = 0; x->policy->act.kind == REIN_SPACE_BOX && k < r->act_size; k++) {
+    for (int k = 0; x->policy->base.act.kind == REIN_SPACE_BOX && k < r->act_size; k++) {
         float *a = (float *)out + k;
         *a = x->policy->act_middle[k] + x->policy->act_half[k] * *a;
         *a = fminf(fmaxf(*a, x->policy->low[k]), x->policy->high[k]);
@@ -381,10 +381,10 @@ static rein_tensor *take(learner *l, const char *name, rein_dtype dtype, int ext
 /* the same graph an on-policy method learns with: rows gathered from the rollout in any order */
 static learner learner_new(const run *x, int64_t batch) {
     const reini_rollout *r = x->r;
-    bool box = x->policy->act.kind == REIN_SPACE_BOX;
+    bool box = x->policy->base.act.kind == REIN_SPACE_BOX;
     learner l = {.g = rein_graph_new(REIN_F32)};
     rein_tensor *obs, *action, *mask = NULL;
-    reini_policy_inputs in = {0};
+    reini_net_inputs in = {0};
     l.rows = rein_extent(l.g, "rows", batch);
     int steps = rein_extent(l.g, "steps", r->T * r->N), slot = rein_slot(l.g, x->policy->layout);
     l.index = rein_input(l.g, "index", REIN_I32, l.rows, 1, (int[]){1});
@@ -392,14 +392,14 @@ static learner learner_new(const run *x, int64_t batch) {
     if (r->mask != NULL)
         in.mask = take(&l, "mask", REIN_U8, steps, r->logits, &mask);
     rein_tensor *chosen = take(&l, "action", box ? REIN_F32 : REIN_I32, steps, r->act_size, &action);
-    reini_policy_norm_inputs(x->policy, l.g, &in);
-    reini_policy_heads heads = reini_policy_build(x->policy, slot, &in, true, true);
+    reini_net_norm_inputs(x->policy, l.g, &in);
+    reini_net_heads heads = reini_net_build(x->policy, slot, &in, true, true);
     l.logp = rein_output(rein_dist_logp(&heads.dist, chosen), "logp");
     rein_gradient(rein_add(rein_mean(l.logp), rein_mean(rein_square(heads.value))), slot, NULL);
     assert_ok(rein_compile(l.g, NULL, &l.program));
     assert_ok(rein_exec_new(l.program, x->pool, &l.exec));
     rein_exec_bind_store(l.exec, slot, x->policy->store);
-    reini_policy_bind_norm(x->policy, l.exec, &in);
+    reini_net_bind_norm(x->policy, l.exec, &in);
     rein_exec_bind(l.exec, obs, r->obs, 0);
     rein_exec_bind(l.exec, action, r->action, 0);
     if (mask != NULL)

@@ -104,7 +104,7 @@ enum { GIVE_UP_AFTER = 100, SHUFFLE_STREAM = 0x50504F };
 typedef struct ppo {
     ppo_config config;
     reini_context context;
-    rein_policy *policy;
+    reini_net *policy;
     reini_collector *collector;
     reini_reward_scale reward_scale;
     rein_optim *optim;
@@ -114,7 +114,7 @@ typedef struct ppo {
     rein_program *program;
     rein_exec *exec;
     int rows, steps, slot; /* extents of a minibatch and of the rollout; the policy's slot */
-    reini_policy_inputs in;
+    reini_net_inputs in;
     struct {
         rein_tensor *index; /* (rows x 1) which step of the rollout */
         rein_tensor *obs, *action, *mask, *output, *logp, *adv, *ret, *value; /* (steps x ...) */
@@ -151,7 +151,7 @@ static rein_tensor *value_loss(ppo *p, rein_tensor *value, rein_tensor *ret) {
 }
 
 /* E[KL(old || new)], full distributions; old from the logits or means and the standard deviation at collection */
-static rein_tensor *kl_to_old(ppo *p, const reini_policy_heads *now) {
+static rein_tensor *kl_to_old(ppo *p, const reini_net_heads *now) {
     const rein_space *act = &p->context.env->act;
     rein_tensor *output = take(p, &p->u.output, "output", REIN_F32, (int)rein_tensor_width(now->output));
     rein_dist old;
@@ -167,7 +167,7 @@ static rein_tensor *kl_to_old(ppo *p, const reini_policy_heads *now) {
 static rein_tensor *ppo_loss(ppo *p) {
     const rein_env_type *env = p->context.env;
     bool discrete = env->act.kind != REIN_SPACE_BOX, critic = p->config.critic;
-    p->in.obs = take(p, &p->u.obs, "obs", REIN_F32, env->obs.size);
+    p->in.obs = take(p, &p->u.obs, "obs", reini_net_obs_dtype(&env->obs), env->obs.size);
     if (env->mask != NULL)
         p->in.mask = take(p, &p->u.mask, "mask", REIN_U8, rein_space_logits(&env->act));
     rein_tensor *action = take(p, &p->u.action, "action", discrete ? REIN_I32 : REIN_F32, env->act.size);
@@ -175,7 +175,7 @@ static rein_tensor *ppo_loss(ppo *p) {
     rein_tensor *adv = take(p, &p->u.adv, "adv", REIN_F32, 1);
     adv = rein_mul(rein_sub(adv, p->u.adv_mean), p->u.adv_scale);
 
-    reini_policy_heads now = reini_policy_build(p->policy, p->slot, &p->in, true, critic);
+    reini_net_heads now = reini_net_build(p->policy, p->slot, &p->in, true, critic);
     rein_tensor *logp = rein_dist_logp(&now.dist, action);
     reini_pg pg = p->config.objective == OBJECTIVE_CLIP
                       ? reini_pg_clip(logp, logp_old, adv, p->u.clip_low, p->u.clip_high)
@@ -207,7 +207,7 @@ static void warm_up(ppo *p, reini_report *report) {
     const reini_rollout *r = reini_collector_rollout(p->collector);
     reini_collector_run(p->collector, &report->seconds_env, &report->seconds_act);
     reini_moments_add(&p->policy->moments, r->obs, r->T * r->N);
-    reini_policy_refresh(p->policy);
+    reini_net_refresh(p->policy);
     reini_collector_restart(p->collector);
     p->warm = true;
 }
@@ -344,7 +344,7 @@ static void ppo_iterate(void *self, reini_report *report) {
     learn(p, report->metric);
     if (p->policy->net.norm_obs == REINI_NORM_RUNNING)
         reini_moments_add(&p->policy->moments, r->obs, r->T * r->N);
-    reini_policy_refresh(p->policy);
+    reini_net_refresh(p->policy);
     p->env_steps += r->T * r->N;
 
     const reini_episodes *episodes = reini_collector_episodes(p->collector);
@@ -362,8 +362,9 @@ static void ppo_iterate(void *self, reini_report *report) {
 static rein_status ppo_check(const void *config, const reini_context *context) {
     const ppo_config *c = config;
     int64_t n = c->n_envs * c->n_steps;
-    if (context->env->obs.kind != REIN_SPACE_BOX)
-        return reini_fail(REIN_USAGE, "ppo needs box observations; %s has another kind", context->env->id);
+    if (context->env->obs.kind == REIN_SPACE_IMAGE)
+        return reini_fail(REIN_USAGE, "ppo needs box or discrete observations; %s has images",
+                          context->env->id);
     if (n > INT32_MAX)
         return reini_fail(REIN_USAGE, "n_envs x n_steps is %lld, more than 2^31 steps an iteration",
                           (long long)n);
@@ -391,7 +392,7 @@ static rein_status build_program(ppo *p) {
     p->u.kl_coef = rein_uniform(p->g, "kl_coef", p->config.kl_coef);
     p->u.adv_mean = rein_uniform(p->g, "adv_mean", 0);
     p->u.adv_scale = rein_uniform(p->g, "adv_scale", 1);
-    reini_policy_norm_inputs(p->policy, p->g, &p->in);
+    reini_net_norm_inputs(p->policy, p->g, &p->in);
     p->loss = rein_output(ppo_loss(p), "loss");
     rein_tensor **read[] = {&p->policy_loss, &p->value_loss,    &p->entropy,
                             &p->approx_kl,   &p->clip_fraction, &p->kl};
@@ -404,7 +405,7 @@ static rein_status build_program(ppo *p) {
     REINI_TRY(rein_store_new(p->policy->layout, REIN_F32, &p->grads));
     rein_exec_bind_store(p->exec, p->slot, p->policy->store);
     rein_exec_bind_gradient(p->exec, gradient, p->grads);
-    reini_policy_bind_norm(p->policy, p->exec, &p->in);
+    reini_net_bind_norm(p->policy, p->exec, &p->in);
     return REIN_OK;
 }
 
@@ -444,10 +445,9 @@ static rein_status ppo_fill(ppo *p) {
     const ppo_config *c = &p->config;
     reini_net_config net = net_of(c);
     reini_optim_settings optim = optim_of(c);
-    REINI_TRY(reini_policy_new("ppo", context->env->id, &context->env->obs, &context->env->act, &net,
-                               c->critic, context->matmul, context->seed, &p->policy));
+    REINI_TRY(reini_net_new("ppo", context->env->id, &context->env->obs, &context->env->act, &net, c->critic,
+                            context->matmul, context->seed, &p->policy));
     reini_collector_opts opts = {.env = context->env,
-                                 .env_config = context->env_config,
                                  .seed = context->seed,
                                  .n_envs = c->n_envs,
                                  .n_steps = c->n_steps,
@@ -480,7 +480,7 @@ static void ppo_destroy(void *self) {
     rein_optim_free(p->optim);
     reini_reward_scale_release(&p->reward_scale);
     reini_collector_free(p->collector);
-    rein_policy_free(p->policy);
+    reini_net_free(p->policy);
     reini_free(p->order);
     reini_free(p->words);
     reini_free(p->log_std);
@@ -506,7 +506,7 @@ static rein_status ppo_create(const void *config, const reini_context *context, 
 
 static rein_status ppo_visit(void *self, reini_archive *archive) {
     ppo *p = self;
-    REINI_TRY(reini_policy_visit(p->policy, archive));
+    REINI_TRY(reini_net_visit(p->policy, archive));
     REINI_TRY(reini_optim_visit(p->optim, "ppo.optimizer", archive));
     REINI_TRY(reini_collector_visit(p->collector, archive));
     REINI_TRY(reini_reward_scale_visit(&p->reward_scale, archive));
@@ -524,7 +524,7 @@ static void ppo_extend(void *self, int64_t total_steps) {
 }
 
 static rein_policy *ppo_policy(void *self) {
-    return ((ppo *)self)->policy;
+    return &((ppo *)self)->policy->base;
 }
 
 const reini_algo reini_algo_ppo = {

@@ -1,0 +1,230 @@
+/*
+ * policy.c - the networks of a policy, from observation to distribution and value.
+ */
+#include "rl/net.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "rl/acting.h"
+
+/* observations further than this many standard deviations from the mean are clipped */
+#define OBS_LIMIT        10.0
+#define VARIANCE_EPSILON 1e-8
+/* widest one-hot input of a network */
+enum { ONE_HOT_MAX = 65536 };
+
+/* ---- networks ------------------------------------------------------------------------------------------ */
+
+typedef struct initials {
+    rein_init hidden, actor, critic;
+} initials;
+
+/* gains: sqrt 2 for hidden layers, 0.01 for the actor's head, 1 for the critic's (Andrychowicz et al. 2021) */
+static initials initials_of(const reini_net_config *net) {
+    static const rein_init_kind kinds[] = {REIN_INIT_ORTHOGONAL, REIN_INIT_KAIMING, REIN_INIT_XAVIER,
+                                           REIN_INIT_KAIMING};
+    enum { ORTHOGONAL, UNIFORM };
+    rein_init_kind kind = kinds[net->init];
+    if (net->init == UNIFORM) {
+        rein_init same = {kind, 1 / sqrt(3.0)};
+        return (initials){same, same, same};
+    }
+    return (initials){{kind, sqrt(2.0)}, {kind, 0.01}, {kind, 1.0}};
+}
+
+rein_dtype reini_net_obs_dtype(const rein_space *obs) {
+    return obs->kind == REIN_SPACE_BOX ? REIN_F32 : REIN_I32;
+}
+
+/* what the first layer sees: standardised numbers, or one-hot parts side by side */
+static rein_tensor *encoded(const reini_net *policy, const reini_net_inputs *in) {
+    const rein_space *obs = &policy->base.obs;
+    if (obs->kind == REIN_SPACE_BOX)
+        return in->mean != NULL ? rein_standardize(in->obs, in->mean, in->scale, OBS_LIMIT) : in->obs;
+    rein_tensor *x = rein_one_hot(rein_slice(in->obs, 0, 1), obs->n[0]);
+    for (int k = 1; k < obs->size; k++)
+        x = rein_concat(x, rein_one_hot(rein_slice(in->obs, k, 1), obs->n[k]));
+    return x;
+}
+
+static rein_dist distribution(const reini_net *policy, int slot, const reini_net_inputs *in,
+                              rein_tensor *output) {
+    if (policy->base.act.kind != REIN_SPACE_BOX)
+        return rein_dist_categorical(output, in->mask, policy->base.act.size, policy->base.act.n);
+    rein_init init = {REIN_INIT_CONSTANT, policy->net.log_std_init};
+    rein_tensor *log_std =
+        rein_param(rein_tensor_graph(output), slot, "log_std", 1, &policy->base.act.size, init);
+    return rein_dist_gaussian(output, log_std);
+}
+
+/* Hidden layers and a linear head; the hidden layers may be shared by actor and critic. */
+static rein_tensor *head(const reini_net *policy, int slot, const char *name, rein_tensor *x, int width,
+                         rein_init hidden_init, rein_init head_init) {
+    const reini_net_config *net = &policy->net;
+    rein_activation act = (rein_activation)net->activation;
+    int layers = net->hidden.count;
+    if (net->shared) {
+        x = rein_mlp(x, slot, "shared", layers, net->hidden.at, act, hidden_init, 0, head_init);
+        layers = 0;
+    }
+    return rein_mlp(x, slot, name, layers, net->hidden.at, act, hidden_init, width, head_init);
+}
+
+reini_net_heads reini_net_build(const reini_net *policy, int slot, const reini_net_inputs *in, bool actor,
+                                bool critic) {
+    initials init = initials_of(&policy->net);
+    reini_net_heads heads = {0};
+    rein_tensor *x = encoded(policy, in);
+    if (actor) {
+        int width = rein_space_logits(&policy->base.act);
+        heads.output = head(policy, slot, "actor", x, width, init.hidden, init.actor);
+        heads.dist = distribution(policy, slot, in, heads.output);
+    }
+    if (critic)
+        heads.value = head(policy, slot, "critic", x, 1, init.hidden, init.critic);
+    return heads;
+}
+
+void reini_net_norm_inputs(const reini_net *policy, rein_graph *g, reini_net_inputs *in) {
+    if (policy->net.norm_obs == REINI_NORM_NONE)
+        return;
+    int size = policy->base.obs.size;
+    in->mean = rein_input(g, "norm.mean", REIN_F32, REIN_STATIC, 1, &size);
+    in->scale = rein_input(g, "norm.scale", REIN_F32, REIN_STATIC, 1, &size);
+}
+
+void reini_net_bind_norm(const reini_net *policy, rein_exec *exec, const reini_net_inputs *in) {
+    if (in->mean == NULL)
+        return;
+    rein_exec_bind(exec, in->mean, policy->norm_mean, 0);
+    rein_exec_bind(exec, in->scale, policy->norm_scale, 0);
+}
+
+void reini_net_refresh(reini_net *policy) {
+    for (int i = 0; policy->net.norm_obs != REINI_NORM_NONE && i < policy->base.obs.size; i++) {
+        double variance = reini_moments_variance(&policy->moments, i);
+        policy->norm_mean[i] = (float)policy->moments.mean[i];
+        /* an observation that never varied tells nothing and must not be blown up later */
+        policy->norm_scale[i] =
+            variance > VARIANCE_EPSILON ? (float)(1 / sqrt(variance + VARIANCE_EPSILON)) : 0.0f;
+    }
+}
+
+/* ---- construction -------------------------------------------------------------------------------------- */
+
+/* Declares every parameter in a scratch graph, so that the layout is complete before its first store. */
+static rein_status declare_parameters(reini_net *policy, bool critic) {
+    rein_graph *g = rein_graph_new(REIN_F32);
+    if (g == NULL)
+        return reini_fail_memory(1 << 14, "a policy");
+    int rows = rein_extent(g, "rows", 1), slot = rein_slot(g, policy->layout);
+    reini_net_inputs in = {
+        .obs = rein_input(g, "obs", reini_net_obs_dtype(&policy->base.obs), rows, 1, &policy->base.obs.size)};
+    rein_program *program = NULL;
+    rein_output(reini_net_build(policy, slot, &in, true, critic).output, "output");
+    rein_status status = rein_compile(g, NULL, &program);
+    rein_program_free(program);
+    rein_graph_free(g);
+    return status;
+}
+
+static rein_status copy_bounds(reini_net *policy, const rein_space *obs, const rein_space *act) {
+    policy->base.obs = *obs;
+    policy->base.act = *act;
+    /* bounds of observations are nobody's business after training */
+    policy->base.obs.low = policy->base.obs.high = NULL;
+    if (act->kind != REIN_SPACE_BOX)
+        return REIN_OK;
+    size_t n = (size_t)act->size;
+    policy->low = REINI_NEW_ARRAY(float, n);
+    policy->high = REINI_NEW_ARRAY(float, n);
+    policy->act_middle = REINI_NEW_ARRAY(float, n);
+    policy->act_half = REINI_NEW_ARRAY(float, n);
+    if (!policy->low || !policy->high || !policy->act_middle || !policy->act_half)
+        return reini_fail_memory(4 * n * sizeof(float), "a policy");
+    for (size_t i = 0; i < n; i++) {
+        policy->low[i] = act->low != NULL ? act->low[i] : -INFINITY;
+        policy->high[i] = act->high != NULL ? act->high[i] : INFINITY;
+        bool bounded = isfinite(policy->low[i]) && isfinite(policy->high[i]) && policy->net.scale_actions;
+        policy->act_middle[i] = bounded ? (policy->high[i] + policy->low[i]) / 2 : 0;
+        policy->act_half[i] = bounded ? (policy->high[i] - policy->low[i]) / 2 : 1;
+    }
+    policy->base.act.low = policy->low;
+    policy->base.act.high = policy->high;
+    return REIN_OK;
+}
+
+static rein_status fill(reini_net *policy, const rein_space *obs, const rein_space *act, bool critic,
+                        uint64_t seed) {
+    if (obs->kind == REIN_SPACE_IMAGE)
+        return reini_fail(REIN_USAGE,
+                          "%s has image observations, but this policy network takes boxes and numbers",
+                          policy->base.env);
+    if (obs->kind != REIN_SPACE_BOX && policy->net.norm_obs != REINI_NORM_NONE)
+        return reini_fail(REIN_USAGE, "norm_obs: only box observations can be standardised; %s has numbers",
+                          policy->base.env);
+    if (rein_space_logits(obs) > ONE_HOT_MAX && obs->kind != REIN_SPACE_BOX)
+        return reini_fail(REIN_UNSUPPORTED,
+                          "%s has %d observations, at most %d can be shown to a network one-hot",
+                          policy->base.env, rein_space_logits(obs), ONE_HOT_MAX);
+    if (act->size > REINI_ACTIONS_MAX)
+        return reini_fail(REIN_UNSUPPORTED, "%s has %d numbers in an action, at most %d are supported",
+                          policy->base.env, act->size, REINI_ACTIONS_MAX);
+    REINI_TRY(copy_bounds(policy, obs, act));
+    policy->layout = rein_layout_new();
+    policy->norm_mean = REINI_NEW_ARRAY(float, (size_t)obs->size);
+    policy->norm_scale = REINI_NEW_ARRAY(float, (size_t)obs->size);
+    if (policy->layout == NULL || policy->norm_mean == NULL || policy->norm_scale == NULL)
+        return reini_fail_memory((size_t)obs->size * 8, "a policy");
+    REINI_TRY(reini_moments_init(&policy->moments, obs->size));
+    reini_net_refresh(policy);
+    REINI_TRY(declare_parameters(policy, critic));
+    REINI_TRY(rein_store_new(policy->layout, REIN_F32, &policy->store));
+    rein_store_init(policy->store, seed);
+    return reini_acting_new(policy, &policy->acting);
+}
+
+rein_status reini_net_new(const char *algo, const char *env, const rein_space *obs, const rein_space *act,
+                          const reini_net_config *net, bool critic, rein_dtype matmul, uint64_t seed,
+                          reini_net **out) {
+    reini_net *policy = REINI_NEW(reini_net);
+    if (policy == NULL)
+        return reini_fail_memory(sizeof *policy, "a policy");
+    snprintf(policy->base.algo, sizeof policy->base.algo, "%s", algo);
+    snprintf(policy->base.env, sizeof policy->base.env, "%s", env);
+    policy->base.kind = &reini_kind_network;
+    policy->net = *net;
+    policy->matmul = matmul;
+    rein_status status = fill(policy, obs, act, critic, seed);
+    if (status != REIN_OK) {
+        reini_net_free(policy);
+        return status;
+    }
+    *out = policy;
+    return REIN_OK;
+}
+
+void reini_net_free(reini_net *policy) {
+    if (policy == NULL)
+        return;
+    reini_acting_free(policy->acting);
+    rein_store_free(policy->store);
+    rein_layout_free(policy->layout);
+    reini_moments_release(&policy->moments);
+    reini_free(policy->norm_mean);
+    reini_free(policy->norm_scale);
+    reini_free(policy->low);
+    reini_free(policy->high);
+    reini_free(policy->act_middle);
+    reini_free(policy->act_half);
+    reini_free(policy);
+}
+
+rein_status reini_net_visit(reini_net *policy, reini_archive *archive) {
+    size_t bytes = (size_t)rein_store_size(policy->store) * sizeof(float);
+    REINI_TRY(reini_archive_bytes(archive, "policy.parameters", rein_store_data(policy->store), bytes));
+    REINI_TRY(reini_moments_visit(&policy->moments, "policy.moments", archive));
+    reini_net_refresh(policy);
+    return REIN_OK;
+}

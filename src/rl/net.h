@@ -1,0 +1,83 @@
+/*
+ * net.h - policies that are networks: what an on-policy method trains, their normaliser, and the program that
+ * acts.
+ *
+ * Parameter groups: "actor" (and "log_std" for boxes), "critic", and "shared" when they have a common trunk.
+ */
+#ifndef REINI_NET_H
+#define REINI_NET_H
+
+#include <rein/nn.h>
+#include "base/archive.h"
+#include "rl/normalise.h"
+#include "rl/policy.h"
+
+/* The networks' shape; the same text fields in every algorithm that has them. */
+#define REINI_NET_FIELDS(F, E)                                                                               \
+    F(INTS, hidden, "64,64", 1, 65536, "widths of the hidden layers of actor and critic")                    \
+    E(activation, "tanh", "identity|tanh|relu|silu|gelu|sigmoid", "activation of the hidden layers")         \
+    F(BOOL, shared, "false", 0, 1, "actor and critic share the hidden layers")                               \
+    E(init, "orthogonal", "orthogonal|uniform|xavier|kaiming",                                               \
+      "initial weights: orthogonal with small heads, or uniform 1/sqrt(fan-in) everywhere, ...")             \
+    F(REAL, log_std_init, "0", -20, 5, "log standard deviation of box actions at the start")                 \
+    F(BOOL, scale_actions, "false", 0, 1, "box actions in units of the bounds: -1 is low, 1 is high")        \
+    E(norm_obs, "none", "none|running|warmup",                                                               \
+      "standardise observations with statistics of all experience, or of a warm-up rollout alone")
+
+typedef struct reini_net_config {
+    REIN_FIELDS_STRUCT(REINI_NET_FIELDS)
+} reini_net_config;
+
+/* numbers in a box action, at most */
+enum { REINI_ACTIONS_MAX = 1024 };
+
+enum { REINI_NORM_NONE, REINI_NORM_RUNNING, REINI_NORM_WARMUP };
+
+typedef struct reini_net {
+    rein_policy base;
+    reini_net_config net;
+    rein_dtype matmul; /* of its programs: acting must compute what training computes */
+    rein_layout *layout;
+    rein_store *store;
+    reini_moments moments;         /* of observations; empty when norm_obs is none */
+    float *norm_mean, *norm_scale; /* (obs size) what graphs read */
+    float *low, *high;             /* (act size) bounds; boxes only */
+    float *act_middle, *act_half;  /* (act size) environment action = middle + half x policy action */
+    struct reini_acting *acting;   /* compiled programs that act */
+} reini_net;
+
+/* A policy for an environment's spaces with weights of the seed; matmul: REIN_F32 or REIN_BF16. */
+rein_status reini_net_new(const char *algo, const char *env, const rein_space *obs, const rein_space *act,
+                          const reini_net_config *net, bool critic, rein_dtype matmul, uint64_t seed,
+                          reini_net **out);
+void reini_net_free(reini_net *policy);
+/* Recomputes what graphs read from the moments. */
+void reini_net_refresh(reini_net *policy);
+rein_status reini_net_visit(reini_net *policy, reini_archive *archive);
+
+/* ---- parts of graphs ----------------------------------------------------------------------------------- */
+
+/* Discrete observations go in as I32, and the network sees them one-hot. */
+rein_dtype reini_net_obs_dtype(const rein_space *obs);
+
+/* The policy's inputs in a graph. */
+typedef struct reini_net_inputs {
+    rein_tensor *obs;          /* (rows x obs size), reini_net_obs_dtype */
+    rein_tensor *mask;         /* (rows x logits) U8, NULL when the environment has none */
+    rein_tensor *mean, *scale; /* static (obs size), NULL when not normalised */
+} reini_net_inputs;
+
+/* What a policy computes from an observation. */
+typedef struct reini_net_heads {
+    rein_dist dist;
+    rein_tensor *output; /* (rows x k) logits or means, before masks */
+    rein_tensor *value;  /* (rows x 1), NULL unless asked for */
+} reini_net_heads;
+
+/* Declares mean and scale inputs when the policy normalises; obs and mask are the caller's. */
+void reini_net_norm_inputs(const reini_net *policy, rein_graph *g, reini_net_inputs *in);
+void reini_net_bind_norm(const reini_net *policy, rein_exec *exec, const reini_net_inputs *in);
+reini_net_heads reini_net_build(const reini_net *policy, int slot, const reini_net_inputs *in, bool actor,
+                                bool critic);
+
+#endif
