@@ -69,6 +69,8 @@ typedef struct rein_summary {
     double eval_return_std;  /* over episodes */
     double eval_length_mean;
     int eval_episodes;
+    int eval_exact;  /* 1: the figures are computed, no episodes were played (tabular environments) */
+    char unit[16];   /* what env_steps counts: "steps", or "sweeps", ... of a planner */
     int64_t skipped_updates; /* updates dropped because a loss or gradient was not finite */
     /* several seeds: statistics over the seeds' eval_return_mean; seeds = 1 leaves the rest NAN */
     int seeds;
@@ -83,7 +85,7 @@ typedef struct rein_eval_opts {
     const char *env;              /* NULL = the policy's */
     const rein_setting *settings; /* "env.NAME" perturbs the dynamics */
     int n_settings;
-    int episodes; /* 0 = 100 */
+    int episodes; /* 0 = exactly where that is possible (tabular environments), else 100 */
     uint64_t seed;
     int sample;       /* draw actions instead of taking the most likely */
     double obs_noise; /* standard deviation of Gaussian noise added to box observations */
@@ -94,7 +96,8 @@ typedef struct rein_eval_opts {
 typedef struct rein_eval_result {
     char algo[64], env[256];
     char policy_sha256[65];
-    int episodes;
+    int exact;    /* 1: the figures are computed, no episodes were played */
+    int episodes; /* 0 when exact */
     double return_mean, return_std, return_min, return_max, return_iqm;
     double return_low, return_high; /* 95% bootstrap interval of the mean */
     double length_mean;

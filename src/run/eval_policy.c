@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/clock.h"
 #include "run/evaluate.h"
+#include "run/exact.h"
 #include "run/run_dir.h"
 #include "run/statistics.h"
 #include "run/streams.h"
@@ -172,6 +173,32 @@ static void summarise(rein_eval_result *r, const subject *s, const reini_eval_jo
     r->latency_us = 1e6 * scores->act_seconds / (double)scores->act_rows;
 }
 
+/* without episodes: the mean is known, and there is nothing to be uncertain about */
+static rein_status compute(rein_eval_result *r, const subject *s, const reini_eval_job *job) {
+    reini_score score;
+    bool done;
+    REINI_TRY(reini_exact(job, &score, &done));
+    if (!done)
+        return REIN_OK;
+    snprintf(r->algo, sizeof r->algo, "%s", rein_policy_algo(s->policy));
+    snprintf(r->env, sizeof r->env, "%s", s->env->id);
+    r->exact = 1;
+    r->return_mean = r->return_low = r->return_high = score.mean;
+    r->return_std = score.std;
+    r->length_mean = score.length;
+    r->return_min = r->return_max = r->return_iqm = r->success_rate = r->latency_us = NAN;
+    return REIN_OK;
+}
+
+static rein_status play(rein_eval_result *result, const subject *s, const reini_eval_job *job) {
+    reini_scores scores;
+    rein_status status = reini_play(job, &scores);
+    if (status == REIN_OK)
+        summarise(result, s, job, &scores);
+    reini_scores_release(&scores);
+    return status;
+}
+
 static rein_status evaluate(subject *s, const rein_eval_opts *opts, rein_eval_result *result) {
     REINI_TRY(locate(s, opts->path));
     REINI_TRY(rein_policy_load(s->file, &s->policy));
@@ -188,16 +215,14 @@ static rein_status evaluate(subject *s, const rein_eval_opts *opts, rein_eval_re
                           .sample = opts->sample,
                           .obs_noise = opts->obs_noise,
                           .stop = opts->stop};
-    reini_scores scores;
     REINI_TRY(reini_policy_digest(s->policy, result->policy_sha256));
     double start = reini_seconds();
-    rein_status status = reini_play(&job, &scores);
-    if (status == REIN_OK) {
-        summarise(result, s, &job, &scores);
-        result->wall_s = reini_seconds() - start;
-    }
-    reini_scores_release(&scores);
-    return status;
+    if (opts->episodes == 0 && reini_exact_applies(&job))
+        REINI_TRY(compute(result, s, &job));
+    if (!result->exact)
+        REINI_TRY(play(result, s, &job));
+    result->wall_s = reini_seconds() - start;
+    return REIN_OK;
 }
 
 rein_status rein_eval(const rein_eval_opts *opts, rein_eval_result *result) {

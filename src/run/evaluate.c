@@ -8,7 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/clock.h"
+#include "rl/table_policy.h"
 #include "run/evaluate.h"
+#include "run/exact.h"
+#include "run/statistics.h"
 #include "run/streams.h"
 
 /* environments that are worth handing to another worker */
@@ -115,9 +118,11 @@ static void act(stage *s, int begin, int end, uint64_t step, reini_scores *score
                               .row_base = (uint64_t)(s->first + begin)};
     const void *obs = view(s, begin, end);
     const uint8_t *mask = s->mask ? s->mask + (size_t)begin * s->mask_bytes : NULL;
+    const reini_table_policy *table = reini_table_of(s->job->policy);
+    bool sample = s->job->sample || (table && table->pi && !table->action);
     double start = reini_seconds();
-    rein_policy_act(s->job->policy, end - begin, obs, mask, s->job->sample ? &sampling : NULL,
-                    (char *)s->action + (size_t)begin * s->act_bytes);
+    rein_policy_act_at(s->job->policy, (int64_t)step, end - begin, obs, mask, sample ? &sampling : NULL,
+                       (char *)s->action + (size_t)begin * s->act_bytes);
     scores->act_seconds += reini_seconds() - start;
     scores->act_rows += end - begin;
 }
@@ -180,6 +185,22 @@ void reini_scores_release(reini_scores *scores) {
     reini_free(scores->returns);
     reini_free(scores->lengths);
     *scores = (reini_scores){0};
+}
+
+rein_status reini_score_policy(const reini_eval_job *job, reini_score *score) {
+    bool done = false;
+    if (reini_exact_applies(job))
+        REINI_TRY(reini_exact(job, score, &done));
+    if (done)
+        return REIN_OK;
+    reini_scores scores;
+    rein_status status = reini_play(job, &scores);
+    if (status == REIN_OK)
+        *score = (reini_score){.mean = reini_mean(scores.returns, job->episodes),
+                               .std = reini_std(scores.returns, job->episodes),
+                               .length = reini_mean(scores.lengths, job->episodes)};
+    reini_scores_release(&scores);
+    return status;
 }
 
 rein_status reini_policy_digest(const rein_policy *policy, char out[65]) {

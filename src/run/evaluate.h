@@ -25,7 +25,8 @@ typedef struct reini_eval_job {
     rein_pool *pool; /* NULL = the calling thread */
     int episodes;
     uint64_t seed;
-    bool sample;                       /* draw actions instead of taking the most likely */
+    bool
+        sample; /* draw actions instead of taking the most likely; policies that are probabilities always do */
     double obs_noise;                  /* standard deviation of what is added to box observations */
     int rows;                          /* side by side, 0 = REINI_EVAL_ROWS */
     const volatile sig_atomic_t *stop; /* may be NULL */
@@ -41,6 +42,14 @@ typedef struct reini_scores {
 /* The caller releases the scores after success and failure alike. REIN_INTERRUPTED on the stop flag. */
 rein_status reini_play(const reini_eval_job *job, reini_scores *scores);
 void reini_scores_release(reini_scores *scores);
+
+/* What a policy is worth: computed exactly where it can be, else over job->episodes played ones. */
+typedef struct reini_score {
+    double mean, std; /* of an episode's return */
+    double length;
+    bool exact; /* no episodes were played */
+} reini_score;
+rein_status reini_score_policy(const reini_eval_job *job, reini_score *score);
 
 /* rein_policy_sha256, which shows want of memory as a digest of zeros. */
 rein_status reini_policy_digest(const rein_policy *policy, char out[65]);

@@ -57,15 +57,12 @@ static rein_status evaluate(reini_run *run) {
                           .episodes = (int)setup->run.eval_every_episodes,
                           .seed = reini_seed_for((uint64_t)setup->run.seed, "evaluation during training",
                                                  (uint64_t)run->count.evaluations)};
-    reini_scores scores;
-    rein_status status = reini_play(&job, &scores);
-    if (status == REIN_OK) {
-        run->eval_return = reini_mean(scores.returns, job.episodes);
-        run->eval_std = reini_std(scores.returns, job.episodes);
-        run->count.evaluations++;
-    }
-    reini_scores_release(&scores);
-    return status;
+    reini_score score;
+    REINI_TRY(reini_score_policy(&job, &score));
+    run->eval_return = score.mean;
+    run->eval_std = score.std;
+    run->count.evaluations++;
+    return REIN_OK;
 }
 
 static rein_status keep_best(reini_run *run) {

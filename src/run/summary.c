@@ -25,6 +25,7 @@ static const struct number {
     {"eval_return_std", REAL, offsetof(rein_summary, eval_return_std)},
     {"eval_length_mean", REAL, offsetof(rein_summary, eval_length_mean)},
     {"eval_episodes", INT32, offsetof(rein_summary, eval_episodes)},
+    {"eval_exact", INT32, offsetof(rein_summary, eval_exact)},
     {"skipped_updates", INT64, offsetof(rein_summary, skipped_updates)},
     {"seeds", INT32, offsetof(rein_summary, seeds)},
     {"seeds_mean", REAL, offsetof(rein_summary, seeds_mean)},
@@ -40,6 +41,7 @@ void reini_summary_init(rein_summary *s, const reini_setup *setup, const char *d
     snprintf(s->algo, sizeof s->algo, "%s", setup->algo->name);
     snprintf(s->env, sizeof s->env, "%s", setup->env->id);
     snprintf(s->run_dir, sizeof s->run_dir, "%s", dir);
+    snprintf(s->unit, sizeof s->unit, "%s", setup->algo->unit ? setup->algo->unit : "steps");
     s->sps = s->eval_return_mean = s->eval_return_std = s->eval_length_mean = NAN;
     s->seeds_mean = s->seeds_std = s->seeds_iqm = s->seeds_low = s->seeds_high = NAN;
 }
@@ -68,7 +70,7 @@ static json_t *number(const rein_summary *s, const struct number *n) {
 
 static bool put_summary(json_t *o, const rein_summary *s) {
     bool ok = put(o, "algo", json_string(s->algo)) && put(o, "env", json_string(s->env)) &&
-              put(o, "run_dir", json_string(s->run_dir)) &&
+              put(o, "run_dir", json_string(s->run_dir)) && put(o, "unit", json_string(s->unit)) &&
               put(o, "policy_sha256", json_string(s->policy_sha256));
     for (int i = 0; ok && i < N_NUMBERS; i++)
         ok = put(o, numbers[i].name, number(s, &numbers[i]));
@@ -115,7 +117,8 @@ static double get_real(const json_t *o, const char *key) {
 static bool matches(const json_t *o, const reini_setup *setup) {
     double stop_at = get_real(o, "stop_at");
     return json_integer_value(json_object_get(o, "steps")) == setup->run.steps &&
-           json_integer_value(json_object_get(o, "eval_episodes")) == setup->run.eval_episodes &&
+           (json_integer_value(json_object_get(o, "eval_exact")) ||
+            json_integer_value(json_object_get(o, "eval_episodes")) == setup->run.eval_episodes) &&
            (isfinite(setup->run.stop_at) ? stop_at == setup->run.stop_at : isnan(stop_at));
 }
 

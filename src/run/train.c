@@ -79,15 +79,15 @@ static rein_status final_evaluation(reini_run *run, rein_summary *s) {
         .episodes = (int)setup->run.eval_episodes,
         .seed = reini_seed_for((uint64_t)setup->run.seed, "final evaluation", (uint64_t)run->count.env_steps),
         .stop = run->stop};
-    reini_scores scores;
-    rein_status status = reini_play(&job, &scores);
+    reini_score score;
+    rein_status status = reini_score_policy(&job, &score);
     if (status == REIN_OK) {
-        s->eval_episodes = job.episodes;
-        s->eval_return_mean = reini_mean(scores.returns, job.episodes);
-        s->eval_return_std = reini_std(scores.returns, job.episodes);
-        s->eval_length_mean = reini_mean(scores.lengths, job.episodes);
+        s->eval_exact = score.exact;
+        s->eval_episodes = score.exact ? 0 : job.episodes;
+        s->eval_return_mean = score.mean;
+        s->eval_return_std = score.std;
+        s->eval_length_mean = score.length;
     }
-    reini_scores_release(&scores);
     if (status == REIN_INTERRUPTED)
         return reini_fail(status,
                           "stopped during the final evaluation, training is complete and saved: continue "
