@@ -29,12 +29,12 @@ static void build(reini_act_program *act, const reini_net *policy, int capacity,
         act->in.mask = rein_input(act->g, "mask", REIN_U8, act->rows, 1, &logits);
     reini_net_norm_inputs(policy, act->g, &act->in);
     reini_net_heads heads = reini_net_build(policy, act->slot, &act->in, true, false);
-    if (sample) {
+    if (sample && reini_net_samples(policy)) {
         act->key = rein_key(act->g, "key");
         act->action = rein_output(rein_dist_sample(&heads.dist, act->key), "action");
         act->logp = rein_output(rein_dist_logp(&heads.dist, act->action), "logp");
     } else {
-        act->action = rein_output(rein_dist_mode(&heads.dist), "action");
+        act->action = rein_output(reini_net_mode(policy, &act->in, &heads), "action");
     }
     act->env_action = to_env_units(act, policy);
     if (output)
@@ -118,7 +118,7 @@ static void act_chunk(reini_net *policy, int variant, int n, const float *obs, c
     if (mask != NULL)
         rein_exec_bind(exec, act->in.mask, mask, 0);
     rein_exec_bind(exec, act->env_action, actions, 0);
-    if (sampling != NULL)
+    if (act->key != NULL)
         rein_exec_key(exec, act->key, sampling->seed, 0, sampling->step, row_base);
     rein_exec_run(exec);
     if (policy->base.act.kind == REIN_SPACE_BOX)

@@ -1,5 +1,5 @@
 /*
- * policy.c - the networks of a policy, from observation to distribution and value.
+ * net.c - the networks of a policy, from observation to distribution and value.
  */
 #include "rl/net.h"
 
@@ -71,16 +71,61 @@ static rein_tensor *head(const reini_net *policy, int slot, const char *name, re
     return rein_mlp(x, slot, name, layers, net->hidden.at, act, hidden_init, width, head_init);
 }
 
+static rein_dist squashed(rein_tensor *output, int k) {
+    rein_graph *g = rein_tensor_graph(output);
+    rein_tensor *log_std = rein_clamp(rein_slice(output, k, k), rein_constant(g, REINI_LOG_STD_LOW),
+                                      rein_constant(g, REINI_LOG_STD_HIGH));
+    return rein_dist_squashed(rein_slice(output, 0, k), log_std);
+}
+
+/* V + A - mean A over shared hidden layers */
+static rein_tensor *dueling(const reini_net *policy, int slot, rein_tensor *x, int width,
+                            const initials *init) {
+    const reini_net_config *net = &policy->net;
+    x = rein_mlp(x, slot, "actor", net->hidden.count, net->hidden.at, (rein_activation)net->activation,
+                 init->hidden, 0, init->actor);
+    rein_tensor *advantage = rein_mlp(x, slot, "advantage", 0, NULL, 0, init->hidden, width, init->actor);
+    rein_tensor *value = rein_mlp(x, slot, "value", 0, NULL, 0, init->hidden, 1, init->critic);
+    rein_tensor *mean = rein_scale(rein_sum(advantage), 1.0 / width);
+    return rein_add(advantage, rein_sub(value, mean));
+}
+
+static void build_actor(const reini_net *policy, int slot, const reini_net_inputs *in, rein_tensor *x,
+                        const initials *init, reini_net_heads *heads) {
+    int width = rein_space_logits(&policy->base.act);
+    if (policy->net.head == REINI_HEAD_DUELING) {
+        heads->output = dueling(policy, slot, x, width, init);
+        return;
+    }
+    int outputs = policy->net.head == REINI_HEAD_SQUASHED ? 2 * width : width;
+    heads->output = head(policy, slot, "actor", x, outputs, init->hidden, init->actor);
+    if (policy->net.head == REINI_HEAD_DIST)
+        heads->dist = distribution(policy, slot, in, heads->output);
+    else if (policy->net.head == REINI_HEAD_SQUASHED)
+        heads->dist = squashed(heads->output, width);
+    else if (policy->net.head == REINI_HEAD_DETERMINISTIC)
+        heads->output = rein_tanh(heads->output);
+}
+
+rein_tensor *reini_net_mode(const reini_net *policy, const reini_net_inputs *in,
+                            const reini_net_heads *heads) {
+    if (reini_net_samples(policy))
+        return rein_dist_mode(&heads->dist);
+    if (policy->net.head == REINI_HEAD_DETERMINISTIC)
+        return heads->output;
+    rein_tensor *q = heads->output;
+    if (in->mask != NULL)
+        q = rein_where(in->mask, q, rein_constant(rein_tensor_graph(q), -INFINITY));
+    return rein_argmax(q);
+}
+
 reini_net_heads reini_net_build(const reini_net *policy, int slot, const reini_net_inputs *in, bool actor,
                                 bool critic) {
     initials init = initials_of(&policy->net);
     reini_net_heads heads = {0};
     rein_tensor *x = encoded(policy, in);
-    if (actor) {
-        int width = rein_space_logits(&policy->base.act);
-        heads.output = head(policy, slot, "actor", x, width, init.hidden, init.actor);
-        heads.dist = distribution(policy, slot, in, heads.output);
-    }
+    if (actor)
+        build_actor(policy, slot, in, x, &init, &heads);
     if (critic)
         heads.value = head(policy, slot, "critic", x, 1, init.hidden, init.critic);
     return heads;
@@ -155,6 +200,24 @@ static rein_status copy_bounds(reini_net *policy, const rein_space *obs, const r
     return REIN_OK;
 }
 
+static rein_status check_head(const reini_net *policy, const rein_space *act) {
+    bool values = policy->net.head == REINI_HEAD_Q || policy->net.head == REINI_HEAD_DUELING;
+    if (values && act->kind != REIN_SPACE_DISCRETE)
+        return reini_fail(REIN_USAGE, "%s needs one discrete action, %s takes others: sac, td3 or ppo fit",
+                          policy->base.algo, policy->base.env);
+    if (values || policy->net.head == REINI_HEAD_DIST)
+        return REIN_OK;
+    bool bounded = act->kind == REIN_SPACE_BOX && act->low != NULL && act->high != NULL;
+    for (int i = 0; bounded && i < act->size; i++)
+        bounded = isfinite(act->low[i]) && isfinite(act->high[i]) && act->low[i] < act->high[i];
+    if (!bounded)
+        return reini_fail(REIN_USAGE, "%s needs box actions with finite bounds, %s takes others: %s",
+                          policy->base.algo, policy->base.env,
+                          act->kind == REIN_SPACE_BOX ? "ppo fits" : "dqn or ppo fit");
+    return policy->net.scale_actions ? REIN_OK
+                                     : reini_fail(REIN_INTERNAL, "a squashed head without scale_actions");
+}
+
 static rein_status fill(reini_net *policy, const rein_space *obs, const rein_space *act, bool critic,
                         uint64_t seed) {
     if (obs->kind == REIN_SPACE_IMAGE)
@@ -168,6 +231,7 @@ static rein_status fill(reini_net *policy, const rein_space *obs, const rein_spa
         return reini_fail(REIN_UNSUPPORTED,
                           "%s has %d observations, at most %d can be shown to a network one-hot",
                           policy->base.env, rein_space_logits(obs), ONE_HOT_MAX);
+    REINI_TRY(check_head(policy, act));
     if (act->size > REINI_ACTIONS_MAX)
         return reini_fail(REIN_UNSUPPORTED, "%s has %d numbers in an action, at most %d are supported",
                           policy->base.env, act->size, REINI_ACTIONS_MAX);

@@ -24,9 +24,24 @@
     E(norm_obs, "none", "none|running|warmup",                                                               \
       "standardise observations with statistics of all experience, or of a warm-up rollout alone")
 
+/* What the actor's last layer stands for. */
+typedef enum reini_head {
+    REINI_HEAD_DIST,     /* logits of discrete actions, or the mean of a Gaussian with a free deviation */
+    REINI_HEAD_SQUASHED, /* mean and log deviation of a tanh-squashed Gaussian (SAC) */
+    REINI_HEAD_DETERMINISTIC, /* tanh of the layer (TD3, DDPG) */
+    REINI_HEAD_Q,             /* values of the discrete actions (DQN) */
+    REINI_HEAD_DUELING,       /* the same as V(s) + A(s, a) - mean A; Wang et al. 2016, eq. 9 */
+} reini_head;
+
+/* Heads of bounded boxes act in (-1, 1) and need scale_actions; those of values need one discrete action. */
 typedef struct reini_net_config {
     REIN_FIELDS_STRUCT(REINI_NET_FIELDS)
+    int head; /* reini_head */
 } reini_net_config;
+
+/* log deviations of the squashed head are clamped to this range (Haarnoja et al. 2018) */
+#define REINI_LOG_STD_LOW  (-20.0)
+#define REINI_LOG_STD_HIGH 2.0
 
 /* numbers in a box action, at most */
 enum { REINI_ACTIONS_MAX = 1024 };
@@ -69,14 +84,21 @@ typedef struct reini_net_inputs {
 
 /* What a policy computes from an observation. */
 typedef struct reini_net_heads {
-    rein_dist dist;
-    rein_tensor *output; /* (rows x k) logits or means, before masks */
-    rein_tensor *value;  /* (rows x 1), NULL unless asked for */
+    rein_dist dist; /* of the heads that are distributions */
+    rein_tensor
+        *output; /* (rows x k) logits, means or values, before masks; squashed: means and log deviations */
+    rein_tensor *value; /* (rows x 1), NULL unless asked for */
 } reini_net_heads;
 
 /* Declares mean and scale inputs when the policy normalises; obs and mask are the caller's. */
 void reini_net_norm_inputs(const reini_net *policy, rein_graph *g, reini_net_inputs *in);
 void reini_net_bind_norm(const reini_net *policy, rein_exec *exec, const reini_net_inputs *in);
+/* The most likely, or most valuable, action. */
+rein_tensor *reini_net_mode(const reini_net *policy, const reini_net_inputs *in,
+                            const reini_net_heads *heads);
+static inline bool reini_net_samples(const reini_net *policy) {
+    return policy->net.head <= REINI_HEAD_SQUASHED;
+}
 reini_net_heads reini_net_build(const reini_net *policy, int slot, const reini_net_inputs *in, bool actor,
                                 bool critic);
 

@@ -4,7 +4,7 @@
  * Tensors: every parameter of the layout under its name, and "norm.mean", "norm.sum_squares" (F64) when
  * observations are standardised. Members of the description:
  *
- *     "critic": true, "net": {"hidden": "64,64", "activation": "tanh", ...}, "norm_count": 0
+ *     "head": "dist", "critic": true, "net": {"hidden": "64,64", "activation": "tanh", ...}, "norm_count": 0
  */
 #include <string.h>
 #include "rl/acting.h"
@@ -12,6 +12,10 @@
 #define REIN_FIELD_OWNER reini_net_config
 static const rein_field net_fields[] = {REIN_FIELDS_TABLE(REINI_NET_FIELDS)};
 enum { NET_FIELDS = sizeof net_fields / sizeof *net_fields };
+
+/* in the order of reini_head */
+static const char *const heads[] = {"dist", "squashed", "deterministic", "q", "dueling"};
+enum { HEADS = sizeof heads / sizeof *heads };
 
 static const reini_net *net_of(const rein_policy *policy) {
     return (const reini_net *)policy;
@@ -38,7 +42,8 @@ static bool has_critic(const reini_net *policy) {
 
 static bool net_describe(const rein_policy *base, json_t *description) {
     const reini_net *policy = net_of(base);
-    return json_object_set_new(description, "critic", json_boolean(has_critic(policy))) == 0 &&
+    return json_object_set_new(description, "head", json_string(heads[policy->net.head])) == 0 &&
+           json_object_set_new(description, "critic", json_boolean(has_critic(policy))) == 0 &&
            json_object_set_new(description, "net", net_to_json(&policy->net)) == 0 &&
            json_object_set_new(description, "norm_count", json_real(policy->moments.count)) == 0;
 }
@@ -130,11 +135,21 @@ static rein_status fill_from(reini_net *policy, const reini_safetensors *st, dou
     return REIN_OK;
 }
 
+static rein_status head_from_json(const json_t *name, reini_net_config *net) {
+    const char *text = json_string_value(name);
+    for (net->head = 0; text != NULL && net->head < HEADS; net->head++)
+        if (strcmp(heads[net->head], text) == 0)
+            return REIN_OK;
+    return reini_fail(REIN_FORMAT, "the policy's head is \"%.60s\", which this Rein does not know",
+                      text != NULL ? text : "");
+}
+
 static rein_status net_load(const rein_policy *head, const json_t *description, const reini_safetensors *st,
                             rein_policy **out) {
     reini_net_config config;
     reini_net *policy = NULL;
     REINI_TRY(net_from_json(json_object_get(description, "net"), &config));
+    REINI_TRY(head_from_json(json_object_get(description, "head"), &config));
     bool critic = json_is_true(json_object_get(description, "critic"));
     const json_t *norm_count = json_object_get(description, "norm_count");
     if (!json_is_number(norm_count) || json_number_value(norm_count) < 0)

@@ -429,7 +429,7 @@ static void bind_rollout(ppo *p) {
 }
 
 static reini_net_config net_of(const ppo_config *from) {
-    reini_net_config copied;
+    reini_net_config copied = {0};
     REINI_COPY_FIELDS(REINI_NET_FIELDS)
     return copied;
 }
