@@ -91,6 +91,7 @@ REIN_API const rein_panel *rein_mdp_panel_at(const rein_mdp *mdp, int i);
 
 /* ---- files: JSON, described in docs/tabular.md ------------------------------------------------------------------ */
 
+/* Names that a file gives its states serve inside the file only. */
 REIN_API rein_status rein_mdp_read(const char *path, rein_mdp **out);
 /* Writes atomically; reading gives the same tables bit for bit. */
 REIN_API rein_status rein_mdp_write(const rein_mdp *mdp, const char *path);

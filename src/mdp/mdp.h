@@ -4,7 +4,7 @@
  * A row (s, a) has a shape, its probabilities and rewards in order, and a list of next states. Shapes are interned:
  * a slippery grid of a million states has a handful, so a transition costs its 4 bytes of `next` and a share of the
  * row's 8; where every row has a shape of its own a transition costs 12 bytes (rewards on (s, a)) or 20 (on
- * (s, a, s')), and a row 40 more.
+ * (s, a, s')), and a row 32 more.
  *
  * Inside, everything is to be maximised: rewards and terminal values are negated when the MDP has costs, and values
  * (V, Q) are of this orientation everywhere below the public interface and the user's eyes.
@@ -49,7 +49,7 @@ struct rein_mdp {
     int64_t n_p, n_r;
     reini_start *starts; /* (n_starts) */
     int32_t n_starts;
-    reini_action_name *names; /* (A), NULL while none is named */
+    reini_action_name *names; /* (A), their numbers as text unless named */
     rein_panel *panels;       /* (n_panels) */
     int n_panels;
     struct reini_mdp_build *build; /* capacities, the interning table, order; NULL once finished */
