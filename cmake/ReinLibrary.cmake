@@ -38,7 +38,7 @@ function(rein_library target kind)
   target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include>
                              $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   target_link_libraries(${target} PRIVATE ${REIN_OPTIONAL_LIBRARIES} PkgConfig::JANSSON
-                        PkgConfig::NETTLE Threads::Threads m)
+                        PkgConfig::NETTLE Threads::Threads ${CMAKE_DL_LIBS} m)
 endfunction()
 
 rein_library(rein_static STATIC)

@@ -126,7 +126,7 @@ typedef struct rein_env_type {
     const rein_mdp *mdp;
 } rein_env_type;
 
-/* Finds a type by id; NULL with an error naming the nearest id. */
+/* Finds a type by id, or in the shared library of that path; NULL with an error naming the nearest id. */
 REIN_API const rein_env_type *rein_env_find(const char *id);
 /* A type together with one configuration: a copy whose model holds the config (NULL = defaults) or what `open` made
  * of it, and which has no settings any more. Every call that takes a type takes an opened one, which must outlive
@@ -137,6 +137,15 @@ REIN_API void rein_env_close(rein_env_type *opened);
 REIN_API const rein_env_type *rein_env_at(int i);
 /* Adds a type (kept by reference for the life of the process). Refused when malformed or the id is taken. */
 REIN_API rein_status rein_env_register(const rein_env_type *type);
+
+/* What a shared library with environments exports, for `--env ./my_env.so` (the first one) and
+ * `--env ./my_env.so:ID`: the i-th type it offers, NULL past the end. One type: REIN_ENV_PLUGIN(my_type) in any one
+ * of its files. The library needs Rein's headers only. Its types are checked and tried out when loaded. */
+#define REIN_ENV_PLUGIN(type)                                                                                \
+    REIN_API const rein_env_type *rein_env_plugin(int i);                                                    \
+    const rein_env_type *rein_env_plugin(int i) {                                                            \
+        return i == 0 ? &(type) : NULL;                                                                      \
+    }
 
 /* ---- vectors of environments -------------------------------------------------------------------------- */
 
@@ -160,6 +169,10 @@ REIN_API void rein_vec_observe(const rein_vec *vec, int begin, int end, const re
 /* Steps environments [begin, end) with auto-reset. Row i of the slab is environment i. Box actions are
  * clipped to the bounds, in a copy. Different ranges may be stepped by different threads at once. */
 REIN_API void rein_vec_step(rein_vec *vec, int begin, int end, const rein_slab *slab);
+
+/* Environments that are not Rein's own are watched: REIN_DIVERGED, with a sentence that names environment, step and
+ * seed, once one of them has given a reward or an observation that is not finite or not in its space. */
+REIN_API rein_status rein_vec_fault(const rein_vec *vec);
 
 REIN_API int rein_vec_count(const rein_vec *vec);
 /* The opened type: the one given, or the vector's own. */

@@ -107,6 +107,25 @@ typedef struct rein_eval_result {
 
 REIN_API rein_status rein_eval(const rein_eval_opts *opts, rein_eval_result *result);
 
+/* ---- pictures ------------------------------------------------------------------------------------------ */
+
+typedef struct rein_picture_opts {
+    const char *path;             /* run directory or policy file */
+    const char *env;              /* NULL = the policy's */
+    const rein_setting *settings; /* "env.NAME", on top of the run's own */
+    int n_settings;
+    int ascii;    /* 1 = no character beyond ASCII, else UTF-8 */
+    int colour;   /* 1 = with ANSI sequences: shades of 256 colours by value, bold actions */
+    int width;    /* columns of the terminal, 0 = unlimited */
+    int panels;   /* most panels drawn, 0 = all */
+    int complete; /* 1 = an empty text rather than a picture that leaves states out */
+} rein_picture_opts;
+
+/* Draws the values and actions of a policy over numbered states: the panels of the environment's MDP, or a list of
+ * states where it has none. REIN_USAGE for policies that are networks. *text is freed by rein_text_free. */
+REIN_API rein_status rein_picture(const rein_picture_opts *opts, char **text);
+REIN_API void rein_text_free(char *text);
+
 /* ---- what there is ------------------------------------------------------------------------------------- */
 
 typedef struct rein_algo_info {

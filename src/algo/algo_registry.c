@@ -4,10 +4,40 @@
 #include <string.h>
 #include "algo/algo.h"
 
+extern const reini_algo reini_algo_value_iteration;
+extern const reini_algo reini_algo_policy_iteration;
+extern const reini_algo reini_algo_modified_policy_iteration;
+extern const reini_algo reini_algo_policy_evaluation;
+extern const reini_algo reini_algo_backward_induction;
 extern const reini_algo reini_algo_ppo;
+extern const reini_algo reini_algo_monte_carlo;
+extern const reini_algo reini_algo_td;
+extern const reini_algo reini_algo_td_lambda;
+extern const reini_algo reini_algo_lstd;
+extern const reini_algo reini_algo_sarsa;
+extern const reini_algo reini_algo_sarsa_lambda;
+extern const reini_algo reini_algo_expected_sarsa;
+extern const reini_algo reini_algo_q_learning;
+extern const reini_algo reini_algo_double_q_learning;
+extern const reini_algo reini_algo_importance_sampling;
 
 static const reini_algo *const algorithms[] = {
+    &reini_algo_value_iteration,
+    &reini_algo_policy_iteration,
+    &reini_algo_modified_policy_iteration,
+    &reini_algo_policy_evaluation,
+    &reini_algo_backward_induction,
     &reini_algo_ppo,
+    &reini_algo_monte_carlo,
+    &reini_algo_td,
+    &reini_algo_td_lambda,
+    &reini_algo_lstd,
+    &reini_algo_sarsa,
+    &reini_algo_sarsa_lambda,
+    &reini_algo_expected_sarsa,
+    &reini_algo_q_learning,
+    &reini_algo_double_q_learning,
+    &reini_algo_importance_sampling,
 };
 enum { COUNT = sizeof algorithms / sizeof *algorithms };
 

@@ -203,6 +203,27 @@ bool cli_switch(const cli_args *args, const char *name) {
     return value != 0;
 }
 
+bool cli_env(cli_args *args, const char **env) {
+    static const char mdp_env[] = "Mdp-v0";
+    const char *file = cli_text(args, "mdp");
+    *env = cli_text(args, "env");
+    if (!file)
+        return true;
+    if (*env && strcmp(*env, mdp_env) != 0) {
+        cli_usage("--mdp %s is an environment by itself; leave out --env %s", file, *env);
+        return false;
+    }
+    for (int i = 0; i < args->n_settings; i++)
+        if (strcmp(args->settings[i].name, "env.file") == 0) {
+            cli_usage("--mdp and --env.file both name a file; leave one out");
+            return false;
+        }
+    *env = mdp_env;
+    /* there is room: --mdp itself is an argument that is not among them */
+    args->settings[args->n_settings++] = (rein_setting){"env.file", file};
+    return true;
+}
+
 int cli_choose(const char *what, const char *choices, const char *text) {
     rein_field field = {REIN_FIELD_ENUM, what, "", 0, 0, choices, "", 0};
     int index = -1;

@@ -33,6 +33,10 @@ typedef struct cli_option {
     { {REIN_FIELD_COUNT, name, initial, low, high, NULL, doc, 0}, "N" }
 #define CLI_REAL(name, initial, low, high, doc)                                                              \
     { {REIN_FIELD_REAL, name, initial, low, high, NULL, doc, 0}, "X" }
+/* options of several verbs */
+#define CLI_MDP                                                                                              \
+    CLI_TEXT("mdp", "FILE", "the MDP of a JSON file as the environment: --env Mdp-v0 --env.file=FILE")
+#define CLI_ASCII         CLI_SWITCH("ascii", "draw with ASCII characters only")
 #define CLI_OPTIONS(rows) (rows), (int)(sizeof(rows) / sizeof *(rows))
 
 typedef struct cli_fields {
@@ -66,6 +70,10 @@ int64_t cli_count(const cli_args *args, const char *name);
 double cli_real(const cli_args *args, const char *name);
 bool cli_switch(const cli_args *args, const char *name);
 
+/* The environment named by --env, or meant by --mdp, which becomes a setting as well; *env NULL = neither. False
+ * after printing an error when both are given. */
+bool cli_env(cli_args *args, const char **env);
+
 /* Index of text among choices "a|b|c", or -1 after printing an error that names the nearest. */
 int cli_choose(const char *what, const char *choices, const char *text);
 
@@ -82,8 +90,8 @@ typedef struct cli_verb {
     int (*run)(int argc, char **argv);
 } cli_verb;
 
-extern const cli_verb cli_verb_train, cli_verb_eval, cli_verb_list, cli_verb_describe, cli_verb_bench,
-    cli_verb_version, cli_verb_help;
+extern const cli_verb cli_verb_train, cli_verb_eval, cli_verb_show, cli_verb_list, cli_verb_describe,
+    cli_verb_bench, cli_verb_version, cli_verb_help;
 /* i from 0 until NULL, in the order of `rein help`. */
 const cli_verb *cli_verb_at(int i);
 /* By name; NULL after printing an error that names the nearest. */
@@ -115,8 +123,14 @@ void cli_range(const rein_field *field, char *out, size_t size);
 typedef struct cli_table cli_table;
 cli_table *cli_table_new(void);
 void cli_table_add(cli_table *table, const char *first, ...) __attribute__((sentinel));
+/* A line without indentation; the columns go on below it. */
+void cli_table_heading(cli_table *table, const char *text);
 /* Prints with two spaces of indentation and frees. */
 void cli_table_print(cli_table *table);
+
+/* What stdout can show: width, colours and characters of a picture. Colours only on a terminal, when neither
+ * NO_COLOR nor a dumb TERM speaks against them; UTF-8 when the locale says so and ASCII is not asked for. */
+rein_picture_opts cli_picture_opts(bool ascii);
 
 /* Text that is not UTF-8 is made so; numbers that are not finite become null. */
 void cli_json_text(json_t *object, const char *key, const char *text);

@@ -87,7 +87,7 @@ static void print_train_fields(const rein_algo_info *algo) {
     rein_algo_info each;
     puts("\nalgorithms (`rein train ALGO --help` shows the fields of one)");
     for (int i = 0; rein_algo_at(i, &each); i++)
-        print_row(each.name, each.doc, "");
+        print_row(each.name, each.doc, each.family);
 }
 
 void cli_help_verb(const cli_verb *verb, const rein_algo_info *algo) {

@@ -9,12 +9,23 @@ static const cli_option options[] = {
     CLI_SWITCH("json", "end with one JSON object on stdout"),
 };
 
+/* families in the order in which they first appear */
 static void print_algos(void) {
-    rein_algo_info info;
+    rein_algo_info first, info;
     cli_table *table = cli_table_new();
-    for (int i = 0; rein_algo_at(i, &info); i++)
-        cli_table_add(table, info.name, info.family, info.doc, NULL);
-    puts("algorithms");
+    for (int i = 0; rein_algo_at(i, &first); i++) {
+        char heading[96];
+        int k = 0;
+        while (rein_algo_at(k, &info) && strcmp(info.family, first.family) != 0)
+            k++;
+        if (k < i)
+            continue;
+        snprintf(heading, sizeof heading, "algorithms: %s", first.family);
+        cli_table_heading(table, heading);
+        for (; rein_algo_at(k, &info); k++)
+            if (strcmp(info.family, first.family) == 0)
+                cli_table_add(table, info.name, info.doc, NULL);
+    }
     cli_table_print(table);
 }
 

@@ -33,6 +33,7 @@ int cli_failed(rein_status status) {
 #define COLUMNS_MAX 10
 
 typedef struct row {
+    bool heading; /* cell[0], over all columns */
     char *cell[COLUMNS_MAX];
 } row;
 
@@ -53,13 +54,24 @@ cli_table *cli_table_new(void) {
     return must(calloc(1, sizeof(cli_table)));
 }
 
-void cli_table_add(cli_table *table, const char *first, ...) {
+static row *new_row(cli_table *table) {
     if (table->n == table->room) {
         table->room = table->room ? 2 * table->room : 16;
         table->rows = must(realloc(table->rows, (size_t)table->room * sizeof *table->rows));
     }
     row *r = &table->rows[table->n++];
     memset(r, 0, sizeof *r);
+    return r;
+}
+
+void cli_table_heading(cli_table *table, const char *text) {
+    row *r = new_row(table);
+    r->heading = true;
+    r->cell[0] = must(strdup(text));
+}
+
+void cli_table_add(cli_table *table, const char *first, ...) {
+    row *r = new_row(table);
     va_list args;
     va_start(args, first);
     const char *cell = first;
@@ -79,7 +91,7 @@ static int text_width(const char *text) {
 void cli_table_print(cli_table *table) {
     int width[COLUMNS_MAX] = {0};
     for (int i = 0; i < table->n; i++)
-        for (int k = 0; k < COLUMNS_MAX && table->rows[i].cell[k]; k++) {
+        for (int k = 0; !table->rows[i].heading && k < COLUMNS_MAX && table->rows[i].cell[k]; k++) {
             int w = text_width(table->rows[i].cell[k]);
             width[k] = w > width[k] ? w : width[k];
         }
@@ -87,7 +99,8 @@ void cli_table_print(cli_table *table) {
         row *r = &table->rows[i];
         for (int k = 0; k < COLUMNS_MAX && r->cell[k]; k++) {
             bool last = k + 1 == COLUMNS_MAX || !r->cell[k + 1];
-            printf("  %s%*s", r->cell[k], last ? 0 : width[k] - text_width(r->cell[k]), "");
+            printf("%s%s%*s", r->heading ? "" : "  ", r->cell[k],
+                   last ? 0 : width[k] - text_width(r->cell[k]), "");
         }
         putchar('\n');
         for (int k = 0; k < COLUMNS_MAX; k++)

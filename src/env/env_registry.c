@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include "base/base.h"
+#include "env/env_checks.h"
 #include "env/env_types.h"
 
 static const rein_env_type *const builtin[] = {
@@ -20,6 +21,19 @@ static const rein_env_type *const builtin[] = {
     &reini_env_identity_box,
     &reini_env_identity_masked,
     &reini_env_time_limit,
+    &reini_env_frozen_lake,
+    &reini_env_frozen_lake_8x8,
+    &reini_env_cliff_walking,
+    &reini_env_cliff_walking_slippery,
+    &reini_env_taxi_v3,
+    &reini_env_taxi_v4,
+    &reini_env_blackjack,
+    &reini_env_line_cost,
+    &reini_env_line_goal,
+    &reini_env_line_slip,
+    &reini_env_random_walk,
+    &reini_env_maze,
+    &reini_env_mdp,
 };
 
 #define N_BUILTIN ((int)(sizeof builtin / sizeof *builtin))
@@ -55,6 +69,8 @@ const rein_env_type *rein_env_find(const char *id) {
     const rein_env_type *type = find_id(id);
     if (type)
         return type;
+    if (reini_plugin_named(id))
+        return reini_plugin_find(id);
 
     const char *ids[N_BUILTIN + MAX_USER];
     int n = 0;
@@ -68,6 +84,13 @@ const rein_env_type *rein_env_find(const char *id) {
     else
         reini_fail(REIN_USAGE, "no environment is named \"%s\"; `rein list envs` shows those there are", id);
     return NULL;
+}
+
+bool reini_env_is_builtin(const rein_env_type *type) {
+    for (int i = 0; i < N_BUILTIN; i++)
+        if (type->step == builtin[i]->step)
+            return true;
+    return false;
 }
 
 /* ---- registering --------------------------------------------------------------------------------------- */
@@ -107,7 +130,7 @@ static const char *sizes_flaw(const rein_env_type *type) {
     return NULL;
 }
 
-static rein_status check_type(const rein_env_type *type) {
+rein_status reini_env_check(const rein_env_type *type) {
     if (!type || !type->id)
         return reini_fail(REIN_USAGE, "an environment type needs an id");
     if (type->abi != REIN_ENV_ABI)
@@ -146,7 +169,7 @@ static rein_status add_type(const rein_env_type *type) {
 }
 
 rein_status rein_env_register(const rein_env_type *type) {
-    REINI_TRY(check_type(type));
+    REINI_TRY(reini_env_check(type));
     pthread_mutex_lock(&register_lock);
     rein_status status = add_type(type);
     pthread_mutex_unlock(&register_lock);

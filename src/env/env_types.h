@@ -17,6 +17,8 @@
 #define REINI_ENV_FIELDS(config_type, table)                                                                 \
     .config_size = sizeof(config_type), .fields = (table), .n_fields = sizeof(table) / sizeof *(table)
 
+/* Rein's own, whatever the settings it was opened with. */
+bool reini_env_is_builtin(const rein_env_type *type);
 /* NULL when well formed, else what is wrong with the space. */
 const char *reini_space_flaw(const rein_space *space);
 
@@ -30,5 +32,18 @@ extern const rein_env_type reini_env_identity_multi_discrete;
 extern const rein_env_type reini_env_identity_box;
 extern const rein_env_type reini_env_identity_masked;
 extern const rein_env_type reini_env_time_limit;
+extern const rein_env_type reini_env_frozen_lake;
+extern const rein_env_type reini_env_frozen_lake_8x8;
+extern const rein_env_type reini_env_cliff_walking;
+extern const rein_env_type reini_env_cliff_walking_slippery;
+extern const rein_env_type reini_env_taxi_v3;
+extern const rein_env_type reini_env_taxi_v4;
+extern const rein_env_type reini_env_blackjack;
+extern const rein_env_type reini_env_line_cost;
+extern const rein_env_type reini_env_line_goal;
+extern const rein_env_type reini_env_line_slip;
+extern const rein_env_type reini_env_random_walk;
+extern const rein_env_type reini_env_maze;
+extern const rein_env_type reini_env_mdp;
 
 #endif

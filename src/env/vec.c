@@ -10,8 +10,12 @@
  */
 #include <rein/env.h>
 
+#include <math.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include "base/base.h"
+#include "env/env_checks.h"
 #include "env/env_types.h"
 
 enum { BLOCK = 128 };
@@ -20,6 +24,14 @@ struct rein_vec {
     const rein_env_type *type; /* opened */
     rein_env_type own;         /* where type points when the vector opened it */
     bool opened;
+    bool watched;     /* not one of Rein's own */
+    atomic_int fault; /* 1 + the first environment found faulty, 0 = none; what it gave is in `found` */
+    struct {
+        const char *flaw; /* of the observation, NULL = the reward */
+        float reward;
+        int32_t step;
+    } found;
+    uint64_t seed;
     int n;
     int32_t horizon;  /* steps, 0 = none */
     size_t obs_bytes; /* of one observation */
@@ -103,6 +115,8 @@ static rein_status fill_vec(rein_vec *vec, const rein_vec_opts *opts) {
     vec->obs_bytes = rein_space_bytes(&type->obs);
     vec->act_bytes = rein_space_bytes(&type->act);
     vec->act_logits = rein_space_logits(&type->act);
+    vec->watched = !reini_env_is_builtin(type);
+    vec->seed = opts->seed;
     REINI_TRY(make_arrays(vec));
     if (vec->handles)
         REINI_TRY(create_handles(vec));
@@ -210,6 +224,37 @@ static void advance(rein_vec *vec, int begin, int count, const void *actions, co
     }
 }
 
+/* Remembers the first thing an environment gave that it may not give. */
+static void watch(rein_vec *vec, int begin, int count, const rein_slab *slab) {
+    for (int i = begin; i < begin + count; i++) {
+        const char *flaw = reini_obs_flaw(&vec->type->obs, row(slab->obs, vec->obs_bytes, i));
+        int none = 0;
+        if (isfinite(slab->reward[i]) && !flaw)
+            continue;
+        if (!atomic_compare_exchange_strong(&vec->fault, &none, i + 1))
+            return;
+        vec->found.flaw = isfinite(slab->reward[i]) ? flaw : NULL;
+        vec->found.reward = slab->reward[i];
+        vec->found.step = vec->clock[i];
+    }
+}
+
+rein_status rein_vec_fault(const rein_vec *vec) {
+    int i = atomic_load(&vec->fault) - 1;
+    if (i < 0)
+        return REIN_OK;
+    char what[96];
+    if (vec->found.flaw)
+        snprintf(what, sizeof what, "an observation that %s", vec->found.flaw);
+    else
+        snprintf(what, sizeof what, "the reward %g", (double)vec->found.reward);
+    return reini_fail(
+        REIN_DIVERGED,
+        "environment %s: number %d of %d gave %s at step %d of its episode (seed %llu): the fault "
+        "is the environment's",
+        vec->type->id, i, vec->n, what, (int)vec->found.step, (unsigned long long)vec->seed);
+}
+
 /* Counts the step of `count` environments from `begin` and cuts episodes at the horizon. The clock stops just
  * below its largest value, which only endless episodes reach. */
 static void count_steps(rein_vec *vec, int begin, int count, const rein_slab *slab) {
@@ -264,6 +309,8 @@ void rein_vec_step(rein_vec *vec, int begin, int end, const rein_slab *slab) {
     for (int first = begin; first < end; first += BLOCK) {
         int count = end - first < BLOCK ? end - first : BLOCK;
         advance(vec, first, count, clipped_actions(vec, first, count, slab), slab);
+        if (vec->watched)
+            watch(vec, first, count, slab);
         count_steps(vec, first, count, slab);
         finish_ended(vec, first, count, slab);
     }

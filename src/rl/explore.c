@@ -35,7 +35,8 @@ static int32_t choose_masked(const reini_explore *e, const double *q, int32_t n,
 }
 
 /* exp((q - max) / T) of the allowed actions, 0 of the others; returns the sum */
-static double softmax_weights(const reini_explore *e, const double *q, int32_t n, const uint8_t *mask, double *w) {
+static double softmax_weights(const reini_explore *e, const double *q, int32_t n, const uint8_t *mask,
+                              double *w) {
     double best = reini_max_allowed(q, n, mask), sum = 0;
     for (int32_t a = 0; a < n; a++) {
         w[a] = mask == NULL || mask[a] ? exp((q[a] - best) / e->temperature) : 0;
@@ -44,7 +45,8 @@ static double softmax_weights(const reini_explore *e, const double *q, int32_t n
     return sum;
 }
 
-static int32_t choose_softmax(reini_explore *e, const double *q, int32_t n, const uint8_t *mask, rein_rng *rng) {
+static int32_t choose_softmax(reini_explore *e, const double *q, int32_t n, const uint8_t *mask,
+                              rein_rng *rng) {
     double left = rein_rng_uniform64(rng) * softmax_weights(e, q, n, mask, e->weight);
     int32_t last = 0;
     for (int32_t a = 0; a < n; a++) {
@@ -58,13 +60,13 @@ static int32_t choose_softmax(reini_explore *e, const double *q, int32_t n, cons
     return last;
 }
 
-int32_t reini_explore_choose(reini_explore *e, const double *q, int32_t n, const uint8_t *mask, rein_rng *rng) {
+int32_t reini_explore_otherwise(reini_explore *e, const double *q, int32_t n, const uint8_t *mask,
+                                rein_rng *rng) {
     if (e->script != NULL)
         return *e->script++;
     if (e->kind == REINI_EXPLORE_SOFTMAX)
         return choose_softmax(e, q, n, mask, rng);
-    uint32_t word = rein_rng_next(rng);
-    return mask == NULL ? reini_explore_epsilon(e, q, n, word) : choose_masked(e, q, n, mask, word);
+    return choose_masked(e, q, n, mask, rein_rng_next(rng));
 }
 
 double reini_explore_value(const reini_explore *e, const double *q, int32_t n, const uint8_t *mask) {
@@ -83,7 +85,8 @@ double reini_explore_value(const reini_explore *e, const double *q, int32_t n, c
     return (1 - e->epsilon) * best + e->epsilon * (sum / count_allowed(q, n, mask, -INFINITY));
 }
 
-void reini_explore_probabilities(const reini_explore *e, const double *q, int32_t n, const uint8_t *mask, double *p) {
+void reini_explore_probabilities(const reini_explore *e, const double *q, int32_t n, const uint8_t *mask,
+                                 double *p) {
     if (e->kind == REINI_EXPLORE_SOFTMAX) {
         double total = softmax_weights(e, q, n, mask, p);
         for (int32_t a = 0; a < n; a++)

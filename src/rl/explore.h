@@ -18,7 +18,8 @@
 #include <rein/rng.h>
 
 #define REINI_EXPLORE_FIELDS(F, E)                                                                           \
-    E(explore, "epsilon", "epsilon|softmax", "actions while learning: epsilon-greedy, or drawn by exp(Q / T)") \
+    E(explore, "epsilon", "epsilon|softmax",                                                                 \
+      "actions while learning: epsilon-greedy, or drawn by exp(Q / T)")                                      \
     F(SCHEDULE, epsilon, "0.1", 0, 1, "probability of an action at random")                                  \
     F(SCHEDULE, temperature, "1", 1e-9, 1e9, "T of softmax exploration")
 
@@ -31,22 +32,21 @@ typedef struct reini_explore_config {
 typedef struct reini_explore {
     int kind;
     double epsilon, temperature;
-    uint64_t threshold;     /* a word below it explores */
-    double random_of_word;  /* (word below the threshold) x this lies in [0, 1] */
-    double greedy_of_word;  /* (word - threshold) x this lies in [0, 1] */
-    double *weight;         /* (A) scratch; softmax only */
-    const int32_t *script;  /* test hook: the next choices in order; NULL = none */
+    uint64_t threshold;    /* a word below it explores */
+    double random_of_word; /* (word below the threshold) x this lies in [0, 1] */
+    double greedy_of_word; /* (word - threshold) x this lies in [0, 1] */
+    double *weight;        /* (A) scratch; softmax only */
+    const int32_t *script; /* test hook: the next choices in order; NULL = none */
 } reini_explore;
 
 /* The part of a choice that schedules move; progress in [0, 1]. weight and script stay. */
 void reini_explore_set(reini_explore *e, const reini_explore_config *config, double progress);
 
-/* An action for the row q of n values; mask NULL = all are allowed. At least one must be. */
-int32_t reini_explore_choose(reini_explore *e, const double *q, int32_t n, const uint8_t *mask, rein_rng *rng);
-/* Its expectation: sum over a of P(a) q[a]. */
+/* The expectation of a choice: sum over a of P(a) q[a]; mask NULL = all are allowed. At least one must be. */
 double reini_explore_value(const reini_explore *e, const double *q, int32_t n, const uint8_t *mask);
 /* P(a), into p (n). */
-void reini_explore_probabilities(const reini_explore *e, const double *q, int32_t n, const uint8_t *mask, double *p);
+void reini_explore_probabilities(const reini_explore *e, const double *q, int32_t n, const uint8_t *mask,
+                                 double *p);
 
 /* The largest allowed value; -INFINITY when none is allowed. */
 static inline double reini_max_allowed(const double *q, int32_t n, const uint8_t *mask) {
@@ -73,8 +73,9 @@ static inline int32_t reini_pick(const double *q, int32_t n, const uint8_t *mask
     return at;
 }
 
-/* Lookups of the common case, epsilon-greedy without masks: inlined into the loops of learners. */
-static inline int32_t reini_explore_epsilon(const reini_explore *e, const double *q, int32_t n, uint32_t word) {
+/* Epsilon-greedy without a mask, from one word. */
+static inline int32_t reini_explore_epsilon(const reini_explore *e, const double *q, int32_t n,
+                                            uint32_t word) {
     if (word < e->threshold) {
         int32_t a = (int32_t)((double)word * e->random_of_word * n);
         return a < n ? a : n - 1;
@@ -89,6 +90,17 @@ static inline int32_t reini_explore_epsilon(const reini_explore *e, const double
     if (ties == 1)
         return at;
     return reini_pick(q, n, NULL, best, (int32_t)((double)(word - e->threshold) * e->greedy_of_word * ties));
+}
+
+int32_t reini_explore_otherwise(reini_explore *e, const double *q, int32_t n, const uint8_t *mask,
+                                rein_rng *rng);
+
+/* An action for the row q of n values. The common case is inlined into the loops of learners. */
+static inline int32_t reini_explore_choose(reini_explore *e, const double *q, int32_t n, const uint8_t *mask,
+                                           rein_rng *rng) {
+    if (e->kind == REINI_EXPLORE_EPSILON && mask == NULL && e->script == NULL)
+        return reini_explore_epsilon(e, q, n, rein_rng_next(rng));
+    return reini_explore_otherwise(e, q, n, mask, rng);
 }
 
 #endif

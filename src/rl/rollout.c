@@ -279,6 +279,10 @@ static void note_ends(reini_collector *c) {
     }
 }
 
+rein_status reini_collector_fault(const reini_collector *c) {
+    return rein_vec_fault(c->vec);
+}
+
 void reini_collector_restart(reini_collector *c) {
     reini_rollout *r = &c->rollout;
     rein_slab slab = {.obs = c->obs_now, .mask = c->mask_now};

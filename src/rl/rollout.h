@@ -60,6 +60,8 @@ rein_status reini_collector_new(const reini_collector_opts *opts, reini_net *pol
 void reini_collector_free(reini_collector *c);
 /* Fills the rollout with T steps; seconds spent in the environments and in the policy are added to *env and *act. */
 void reini_collector_run(reini_collector *c, double *env_seconds, double *act_seconds);
+/* rein_vec_fault of its environments: what they gave in the last run is of no use then. */
+rein_status reini_collector_fault(const reini_collector *c);
 /* Puts all environments at the start of new episodes and forgets those finished so far. */
 void reini_collector_restart(reini_collector *c);
 reini_rollout *reini_collector_rollout(reini_collector *c);

@@ -138,6 +138,7 @@ static rein_status play_range(stage *s, int begin, int end, reini_scores *scores
         s->end = end;
         s->shares = (end - begin + SHARE - 1) / SHARE;
         rein_pool_run(s->job->pool, s->shares, step_share, s);
+        REINI_TRY(rein_vec_fault(s->vec));
         for (int i = begin; i < end; i++)
             if (!s->over[i] && (s->terminated[i] || s->truncated[i])) {
                 s->over[i] = 1;

@@ -17,6 +17,7 @@
 
 /* mass that may be left out of an episode without a time limit */
 #define MASS_LEFT 1e-13
+#define ROUNDING  1e-12
 /* outcomes looked at before playing episodes is the better way */
 #define WORK_MAX ((int64_t)2000000000)
 
@@ -197,10 +198,11 @@ rein_status reini_exact(const reini_eval_job *job, reini_score *score, bool *don
         status = run(&w, done);
     if (*done) {
         double mean = w.ended.f / w.ended.m, square = w.ended.g / w.ended.m;
-        *score = (reini_score){.mean = mean,
-                               .std = sqrt(fmax(square - mean * mean, 0)),
-                               .length = w.length / w.ended.m,
-                               .exact = true};
+        double variance = square - mean * mean;
+        /* what is left of equal numbers by rounding is no deviation */
+        variance = variance > ROUNDING * square ? variance : 0;
+        *score =
+            (reini_score){.mean = mean, .std = sqrt(variance), .length = w.length / w.ended.m, .exact = true};
     }
     walk_release(&w);
     return status;

@@ -53,6 +53,23 @@ static const rein_preset presets[] = {
      "learning_rate=3e-4 log_std_init=0 norm_obs=running norm_reward=true"},
     {"ppo", "MountainCarContinuous-v0", "zoo", "RL Baselines3 Zoo, without gSDE",
      ZOO_MOUNTAIN_CAR_CONTINUOUS},
+    {"q-learning", "FrozenLake-v1", "tuned",
+     "the best stationary policy, 0.7402: acts at random, so that every state is met; step sizes fall to 0",
+     "steps=1e6 epsilon=1 learning_rate=lin_0.05 gamma=0.99"},
+    {"q-learning", "FrozenLake8x8-v1", "tuned", "0.8857: hopeful first values lead everywhere",
+     "steps=1e7 epsilon=0.3 q_init=1 learning_rate=lin_0.05 gamma=0.999"},
+    {"q-learning", "CliffWalking-v1", "tuned", "the shortest path, -13, as in Sutton and Barto's Example 6.6",
+     "steps=5e4 epsilon=0.1 learning_rate=0.5 gamma=1"},
+    {"q-learning", "Taxi-v3", "tuned",
+     "the optimum, 7.93: in a world without chance a step size of 1 is exact",
+     "steps=1e6 epsilon=0.1 learning_rate=1 gamma=0.99"},
+    {"q-learning", "Taxi-v4", "tuned",
+     "the optimum, 7.93: in a world without chance a step size of 1 is exact",
+     "steps=1e6 epsilon=0.1 learning_rate=1 gamma=0.99"},
+    {"q-learning", "Blackjack-v1", "tuned", "a hand costs 0.044 on average; step sizes fall to 0",
+     "steps=1e7 epsilon=0.3 learning_rate=lin_0.01 gamma=1"},
+    {"monte-carlo", "Blackjack-v1", "tuned", "on-policy control as in Sutton and Barto, section 5.4",
+     "steps=1e7 control=true epsilon=0.1 gamma=1"},
 };
 #define N_PRESETS (int)(sizeof presets / sizeof *presets)
 

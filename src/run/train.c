@@ -12,6 +12,7 @@
 #include "run/checkpoint.h"
 #include "run/evaluate.h"
 #include "run/loop.h"
+#include "run/picture.h"
 #include "run/statistics.h"
 #include "run/streams.h"
 #include "run/summary.h"
@@ -98,9 +99,10 @@ static rein_status final_evaluation(reini_run *run, rein_summary *s) {
 
 static rein_status finish_run(reini_run *run, rein_summary *s) {
     char path[REINI_PATH_MAX];
-    const rein_policy *policy = run->setup->algo->policy(run->state);
+    rein_policy *policy = run->setup->algo->policy(run->state);
     REINI_TRY(reini_path_join(path, sizeof path, run->dir, "policy.safetensors"));
     REINI_TRY(rein_policy_save(policy, path));
+    REINI_TRY(reini_picture_write(run->dir, &run->setup->opened, policy));
     reini_summary_init(s, run->setup, run->dir);
     s->seeds = 1;
     s->env_steps = run->count.env_steps;

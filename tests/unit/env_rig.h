@@ -17,6 +17,11 @@ typedef struct env_rig {
     rein_slab slab;
 } env_rig;
 
+/* Whether a type can be opened with its defaults: all but the one that needs a file. */
+static inline bool rig_opens(const rein_env_type *type) {
+    return strcmp(type->id, "Mdp-v0") != 0;
+}
+
 static inline void *rig_array(size_t n, size_t size) {
     void *array = calloc(n > 0 ? n : 1, size > 0 ? size : 1);
     assert_non_null(array);

@@ -51,7 +51,7 @@ static void test_help_of_the_command(void **state) {
 }
 
 static void test_help_of_every_verb(void **state) {
-    static const char *const verbs[] = {"train", "eval", "list", "describe", "bench", "version"};
+    static const char *const verbs[] = {"train", "eval", "show", "list", "describe", "bench", "version"};
     (void)state;
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
         compare_help(verbs[i], run_expect(0, verbs[i], "--help"));
@@ -112,6 +112,7 @@ static void test_missing_and_superfluous(void **state) {
     expect_error(2, "needs a value", "train", "ppo", "--gamma", "--env", "CartPole-v1");
     expect_error(2, "is empty", "train", "ppo", "--env=");
     expect_error(2, "no policy", "eval");
+    expect_error(2, "no policy", "show");
     expect_error(2, "nothing to describe", "describe");
     expect_error(2, "one word too many", "train", "ppo", "a2c", "--env", "CartPole-v1");
     expect_error(2, "one word too many", "version", "now");

@@ -28,6 +28,19 @@ static const fact facts[] = {
     {"IdentityBox-v0", 100, 95, "Box(1, -1..1)", "Box(1, -1..1)"},
     {"IdentityMasked-v0", 100, 95, "Box(4, 0..1)", "Discrete(4)"},
     {"TimeLimit-v0", 10, NAN, "Box(1, 0..1)", "Discrete(2)"},
+    {"FrozenLake-v1", 100, 0.7, "Discrete(16)", "Discrete(4)"},
+    {"FrozenLake8x8-v1", 200, 0.85, "Discrete(64)", "Discrete(4)"},
+    {"CliffWalking-v1", 0, NAN, "Discrete(48)", "Discrete(4)"},
+    {"CliffWalkingSlippery-v1", 0, NAN, "Discrete(48)", "Discrete(4)"},
+    {"Taxi-v3", 200, 8, "Discrete(500)", "Discrete(6)"},
+    {"Taxi-v4", 200, 8, "Discrete(500)", "Discrete(6)"},
+    {"Blackjack-v1", 0, NAN, "MultiDiscrete(32, 11, 2)", "Discrete(2)"},
+    {"LineCost-v0", 100, NAN, "Discrete(4)", "Discrete(2)"},
+    {"LineGoal-v0", 100, NAN, "Discrete(4)", "Discrete(2)"},
+    {"LineSlip-v0", 100, NAN, "Discrete(4)", "Discrete(2)"},
+    {"RandomWalk-v0", 0, NAN, "Discrete(7)", "Discrete(1)"},
+    {"Maze-v0", 1000, NAN, "Discrete(106)", "Discrete(4)"},
+    {"Mdp-v0", 0, NAN, "Discrete(1)", "Discrete(1)"},
 };
 
 static void test_builtin(void **state) {

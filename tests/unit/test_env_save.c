@@ -39,7 +39,8 @@ static void check_future(const rein_env_type *type, int steps) {
 static void test_plain(void **state) {
     const rein_env_type *type;
     for (int i = 0; (type = rein_env_at(i)) != NULL; i++)
-        check_future(type, 137);
+        if (rig_opens(type))
+            check_future(type, 137);
     check_future(&counter_type, 137);
 }
 

@@ -339,6 +339,9 @@ static void ppo_iterate(void *self, reini_report *report) {
     reini_rollout *r = reini_collector_rollout(p->collector);
     warm_up(p, report);
     reini_collector_run(p->collector, &report->seconds_env, &report->seconds_act);
+    report->failed = reini_collector_fault(p->collector);
+    if (report->failed != REIN_OK)
+        return;
     double start = reini_seconds();
     estimate_advantages(p);
     learn(p, report->metric);
