@@ -124,6 +124,8 @@ typedef struct rein_env_type {
      * is the observation with rein_space_index s; what the MDP calls a terminal state with a value other than 0 is
      * an environment state from which every action earns the value and terminates. */
     const rein_mdp *mdp;
+    /* Of opened types without tables that could have them: which settings would, for error messages; else NULL. */
+    const char *no_mdp;
 } rein_env_type;
 
 /* Finds a type by id, or in the shared library of that path; NULL with an error naming the nearest id. */

@@ -21,7 +21,7 @@ extern "C" {
 
 /* Settings every training run has, whatever the algorithm. */
 #define REIN_RUN_FIELDS(F, E)                                                                                \
-    F(COUNT, steps, "1e5", 1, 1e15, "environment steps to train for")                                        \
+    F(COUNT, steps, "1e5", 1, 1e15, "environment steps to train for; of a planner: the most sweeps")         \
     F(INT, seed, "0", 0, 9e15, "seed of everything random in the run")                                       \
     F(INT, threads, "0", 0, 1024, "worker threads, 0 = one per core; never changes results")                 \
     F(COUNT, eval_every, "0", 0, 1e15, "environment steps between evaluations during training, 0 = none")    \
@@ -69,8 +69,8 @@ typedef struct rein_summary {
     double eval_return_std;  /* over episodes */
     double eval_length_mean;
     int eval_episodes;
-    int eval_exact;  /* 1: the figures are computed, no episodes were played (tabular environments) */
-    char unit[16];   /* what env_steps counts: "steps", or "sweeps", ... of a planner */
+    int eval_exact;          /* 1: the figures are computed, no episodes were played (tabular environments) */
+    char unit[16];           /* what env_steps counts: "steps", or "sweeps", ... of a planner */
     int64_t skipped_updates; /* updates dropped because a loss or gradient was not finite */
     /* several seeds: statistics over the seeds' eval_return_mean; seeds = 1 leaves the rest NAN */
     int seeds;

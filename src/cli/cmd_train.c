@@ -69,9 +69,12 @@ static void add_return(cli_table *table, const rein_summary *s) {
 /* "12 sweeps in 0.0012 s, 10000 a second" */
 static void add_training(cli_table *table, const rein_summary *s) {
     char line[256];
+    const char *unit = s->unit[0] ? s->unit : "steps";
+    /* one sweep, two sweeps */
+    int letters = (int)strlen(unit) - (s->env_steps == 1);
     snprintf(line, sizeof line,
-             s->wall_s < 0.1 ? "%lld %s in %.2g s, %.0f a second" : "%lld %s in %.2f s, %.0f a second",
-             (long long)s->env_steps, s->unit[0] ? s->unit : "steps", s->wall_s, s->sps);
+             s->wall_s < 0.1 ? "%lld %.*s in %.2g s, %.0f a second" : "%lld %.*s in %.2f s, %.0f a second",
+             (long long)s->env_steps, letters, unit, s->wall_s, s->sps);
     cli_table_add(table, "training", line, NULL);
 }
 

@@ -20,6 +20,7 @@ struct reini_progress {
     int fake_width; /* > 0: a terminal's width set by a test */
     double (*seconds)(void);
     char label[128];
+    const char *unit;
     int64_t total, done;
     double mean_return, value;
     char key[KEY_BYTES];
@@ -48,6 +49,7 @@ rein_status reini_progress_new(FILE *out, const char *label, int64_t total, int6
     p->seconds = monotonic_seconds;
     snprintf(p->label, sizeof p->label, "%s", label);
     p->total = total;
+    p->unit = "steps";
     p->done = p->rate_done = done;
     p->rate_at = p->drawn_at = p->seconds();
     p->mean_return = p->value = p->rate = NAN;
@@ -106,11 +108,11 @@ static void compose(const reini_progress *p, char line[LINE_BYTES], int width) {
         snprintf(part, sizeof part, "%s/%s", short_count(a, (double)p->done),
                  short_count(b, (double)p->total));
     } else {
-        snprintf(part, sizeof part, "%s steps", short_count(a, (double)p->done));
+        snprintf(part, sizeof part, "%s %s", short_count(a, (double)p->done), p->unit);
     }
     fits = fits && add(line, width, part);
     if (isfinite(p->rate) && p->rate > 0) {
-        snprintf(part, sizeof part, "%s steps/s", short_count(a, p->rate));
+        snprintf(part, sizeof part, "%s %s/s", short_count(a, p->rate), p->unit);
         fits = fits && add(line, width, part);
         if (p->total > p->done) {
             snprintf(part, sizeof part, "%s left", short_time(a, (double)(p->total - p->done) / p->rate));
@@ -167,6 +169,11 @@ static void measure_rate(reini_progress *p, double now) {
     p->rate = isnan(p->rate) ? rate : p->rate + (rate - p->rate) * (1 - exp(-passed / SMOOTH_SECONDS));
     p->rate_at = now;
     p->rate_done = p->done;
+}
+
+void reini_progress_count(reini_progress *p, const char *unit) {
+    p->unit = unit;
+    p->total = 0;
 }
 
 void reini_progress_update(reini_progress *p, int64_t done, double mean_return, const char *key,

@@ -24,6 +24,8 @@ typedef struct reini_progress reini_progress;
  * done: steps made before this process (a resumed run), which do not count for the speed. label is copied. */
 rein_status reini_progress_new(FILE *out, const char *label, int64_t total, int64_t done,
                                reini_progress **progress);
+/* What is counted, when it is not "steps": a planner's "sweeps", whose number nobody knows beforehand. A literal. */
+void reini_progress_count(reini_progress *progress, const char *unit);
 /* mean_return and value: NAN = not known yet; key: name of the metric `value`, NULL for none. */
 void reini_progress_update(reini_progress *progress, int64_t done, double mean_return, const char *key,
                            double value);

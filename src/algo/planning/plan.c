@@ -38,6 +38,10 @@ rein_status reini_plan_check(const char *algo, const reini_context *context) {
     char names[400];
     if (context->env->mdp != NULL)
         return REIN_OK;
+    if (context->env->no_mdp != NULL)
+        return reini_fail(REIN_USAGE,
+                          "%s needs an environment as tables of transitions, and %s is none as set: %s", algo,
+                          context->env->id, context->env->no_mdp);
     list_tabular(names, sizeof names);
     return reini_fail(
         REIN_USAGE,

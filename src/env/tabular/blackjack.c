@@ -243,6 +243,9 @@ static rein_status blackjack_open(const void *config, rein_env_type *opened) {
     model->rules = (reini_blackjack_rules){.natural = c->natural, .sab = c->sab};
     opened->model = model;
     opened->close = blackjack_close;
+    opened->no_mdp =
+        "its observation hides whether 21 was dealt or drawn, which these rules pay differently; "
+        "--env.sab=false --env.natural=false makes it one";
     return REIN_OK;
 }
 

@@ -219,6 +219,8 @@ static rein_status open_taxi(const taxi_config *c, rein_env_type *opened) {
     if (c->fickle_passenger) {
         m->fickle_probability = c->fickle_probability;
         opened->mdp = NULL;
+        opened->no_mdp = "a fickle passenger may change his mind once, which the observation does not show; "
+                         "--env.fickle_passenger=false makes it one";
         opened->state_size = sizeof(fickle_state);
         opened->reset = fickle_reset;
         opened->step = fickle_step;
