@@ -154,18 +154,19 @@ static rein_status make_new(const char *dir) {
 
 /* runs/ppo-CartPole-v1-0-1: what is not plain in an environment's id becomes '-' */
 static rein_status make_unnamed(const reini_setup *setup, char dir[REINI_DIR_MAX]) {
-    char stem[512];
+    char stem[512], path[REINI_DIR_MAX];
     REINI_TRY(reini_dir_make("runs"));
     snprintf(stem, sizeof stem, "%s-%s-%lld", setup->algo->name, setup->env->id, (long long)setup->run.seed);
     for (char *c = stem; *c; c++)
         if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", *c))
             *c = '-';
     for (int n = 1; n < 1000000; n++) {
-        snprintf(dir, REINI_DIR_MAX, "runs/%s-%d", stem, n);
-        if (mkdir(dir, 0777) == 0)
+        snprintf(path, sizeof path, "runs/%s-%d", stem, n);
+        memcpy(dir, path, sizeof path);
+        if (mkdir(path, 0777) == 0)
             return REIN_OK;
         if (errno != EEXIST)
-            return fail_system("cannot make the run directory", dir);
+            return fail_system("cannot make the run directory", path);
     }
     return reini_fail(REIN_IO, "runs/%s-1 and a million after it exist: choose a directory with --out", stem);
 }

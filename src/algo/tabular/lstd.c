@@ -71,8 +71,9 @@ static rein_status solve(lstd *l, double *change) {
     for (size_t s = 0; s < S; s++)
         l->factors[s * S + s] += l->config.ridge;
     if (!reini_lu_factor(l->factors, l->p.t.S, l->pivot, l->pool))
-        return reini_fail(REIN_DIVERGED, "lstd: the matrix of %d states is singular; set a larger ridge than %g",
-                          (int)S, l->config.ridge);
+        return reini_fail(REIN_DIVERGED,
+                          "lstd: the matrix of %d states is singular; set a larger ridge than %g", (int)S,
+                          l->config.ridge);
     reini_lu_solve(l->factors, l->p.t.S, l->pivot, l->v);
     for (size_t s = 0; s < S; s++) {
         sum += fabs(l->v[s] - v[s]);
