@@ -1,10 +1,11 @@
 /*
  * linear.c - LU factorisation with partial pivoting, by blocks of columns.
  *
- * G. H. Golub, C. F. Van Loan: Matrix Computations, section 3.4 (right-looking, blocked). For each block of COLUMNS
- * columns: factor the panel below the diagonal, bring the block's rows of U up to date, subtract L x U from the rest.
- * The last is nearly all of the work; it runs over pairs of rows and strips of columns that stay in registers, rows
- * shared out over the pool. Each entry subtracts its products in ascending order whoever computes it.
+ * G. H. Golub, C. F. Van Loan: Matrix Computations, section 3.4 (right-looking, blocked). For each block of
+ * COLUMNS columns: factor the panel below the diagonal, bring the block's rows of U up to date, subtract L x
+ * U from the rest. The last is nearly all of the work; it runs over pairs of rows and strips of columns that
+ * stay in registers, rows shared out over the pool. Each entry subtracts its products in ascending order
+ * whoever computes it.
  */
 #include "base/linear.h"
 
@@ -21,7 +22,7 @@ typedef struct trailing {
     size_t from, to; /* the block's columns */
 } trailing;
 
-/* ---- the rest of the matrix ---------------------------------------------------------------------------------- */
+/* ---- the rest of the matrix ---------------------------------------------------------------------------- */
 
 /* x[0..width) -= sum over k of l[k] u[k], the rows of u being n apart; width <= STRIP */
 REINI_INLINE void subtract_strip(double *x, const double *l, const double *u, size_t n, size_t depth,
@@ -52,7 +53,7 @@ static void subtract_task(void *user, int task, int worker) {
     subtract_rows(t, first, last);
 }
 
-/* ---- a block of columns --------------------------------------------------------------------------------------- */
+/* ---- a block of columns -------------------------------------------------------------------------------- */
 
 static void exchange(double *a, size_t n, size_t i, size_t j) {
     for (size_t k = 0; i != j && k < n; k++) {

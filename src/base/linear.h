@@ -11,8 +11,9 @@
 #include <stdint.h>
 #include <rein/tensor.h>
 
-/* P A = L U in place, row-major, partial pivoting: row k was exchanged with row pivot[k] >= k. The bits do not depend
- * on the pool (NULL = the caller alone). False when a pivot is 0 or not finite: the matrix is singular. */
+/* P A = L U in place, row-major, partial pivoting: row k was exchanged with row pivot[k] >= k. The bits do
+ * not depend on the pool (NULL = the caller alone). False when a pivot is 0 or not finite: the matrix is
+ * singular. */
 bool reini_lu_factor(double *a, int32_t n, int32_t *pivot, rein_pool *pool);
 void reini_lu_solve(const double *a, int32_t n, const int32_t *pivot, double *x);
 

@@ -1,10 +1,11 @@
 /*
  * backup.c - sweeps, laid out for the memory they stream.
  *
- * A synchronous sweep over a large MDP reads the shape of every row, every next state and V once and in order, and
- * writes out; what is gathered, V(s'), mostly lies in cache when neighbours have near numbers. The rest is to keep up
- * with memory: next states stand without gaps in the order of the rows, so `first` is read once a range, terminal
- * states are known by their shapes, and rows of three outcomes, the slippery grids' kind, are unrolled.
+ * A synchronous sweep over a large MDP reads the shape of every row, every next state and V once and in
+ * order, and writes out; what is gathered, V(s'), mostly lies in cache when neighbours have near numbers. The
+ * rest is to keep up with memory: next states stand without gaps in the order of the rows, so `first` is read
+ * once a range, terminal states are known by their shapes, and rows of three outcomes, the slippery grids'
+ * kind, are unrolled.
  */
 #include "mdp/backup.h"
 
@@ -19,7 +20,7 @@ static inline void prefetch(const void *from) {
     __builtin_prefetch((const void *)((uintptr_t)from + AHEAD));
 }
 
-/* ---- one row -------------------------------------------------------------------------------------------------- */
+/* ---- one row ------------------------------------------------------------------------------------------- */
 
 static inline double row_value(const rein_mdp *mdp, const reini_shape *shape, const int32_t *next,
                                double gamma, const double *V) {
@@ -41,7 +42,7 @@ double reini_q(const reini_bellman *b, const double *V, int32_t s, int32_t a) {
     return row_value(mdp, &mdp->shapes[mdp->shape[row]], mdp->next + mdp->first[row], b->gamma, V);
 }
 
-/* ---- one state ------------------------------------------------------------------------------------------------ */
+/* ---- one state ----------------------------------------------------------------------------------------- */
 
 double reini_best(const reini_bellman *b, const double *V, int32_t s) {
     double best = -INFINITY;
@@ -54,20 +55,25 @@ double reini_best(const reini_bellman *b, const double *V, int32_t s) {
     return best;
 }
 
-static bool ties(double q, double best) {
-    return q >= best - REINI_TIE * fabs(best);
+static bool is_within(double margin, double q, double best) {
+    return q >= best - margin * fabs(best);
 }
 
-int32_t reini_greedy(const reini_bellman *b, const double *V, int32_t s, int32_t keep) {
+/* `now` stays when it is within `keep` of the best */
+static int32_t choose(const reini_bellman *b, const double *V, int32_t s, double keep, int32_t now) {
     if (b->mdp->terminal[s])
         return -1;
     double best = reini_best(b, V, s);
-    if (keep >= 0 && ties(reini_q(b, V, s, keep), best))
-        return keep;
+    if (keep >= 0 && is_within(keep, reini_q(b, V, s, now), best))
+        return now;
     int32_t a = 0;
-    while (!ties(reini_q(b, V, s, a), best))
+    while (!is_within(keep >= 0 ? keep : REINI_TIE, reini_q(b, V, s, a), best))
         a++;
     return a;
+}
+
+int32_t reini_greedy(const reini_bellman *b, const double *V, int32_t s) {
+    return choose(b, V, s, REINI_AFRESH, 0);
 }
 
 double reini_expected(const reini_bellman *b, const reini_choice *choice, const double *V, int32_t s) {
@@ -83,7 +89,7 @@ double reini_expected(const reini_bellman *b, const reini_choice *choice, const 
     return sum;
 }
 
-/* ---- ranges of states, one a task ------------------------------------------------------------------------------- */
+/* ---- ranges of states, one a task ---------------------------------------------------------------------- */
 
 typedef struct job job;
 typedef reini_sweep range_fn(job *j, int32_t begin, int32_t end);
@@ -94,9 +100,10 @@ struct job {
     const double *V;
     double *out; /* (S), or Q (S x A) */
     int32_t *action;
-    bool keep;
+    double keep;
     range_fn *range;
-    /* maxima as the bits of doubles >= 0, which are ordered like the numbers; no order of tasks shows in them */
+    /* maxima as the bits of doubles >= 0, which are ordered like the numbers; no order of tasks shows in them
+     * */
     _Atomic uint64_t residual, largest;
     _Atomic int64_t changed;
 };
@@ -136,7 +143,7 @@ static reini_sweep run(job *j) {
     return (reini_sweep){maximum_of(&j->residual), maximum_of(&j->largest)};
 }
 
-/* ---- best actions ----------------------------------------------------------------------------------------------- */
+/* ---- best actions -------------------------------------------------------------------------------------- */
 
 /* outcomes of the rows before state `begin` end where the first row from there on begins */
 static const int32_t *outcomes_from(const rein_mdp *mdp, int32_t begin) {
@@ -243,7 +250,7 @@ reini_sweep reini_sweep_in_place(const reini_bellman *b, double *V, bool descend
     return sweep;
 }
 
-/* ---- a policy's actions, improvement, lookahead ------------------------------------------------------------------ */
+/* ---- a policy's actions, improvement, lookahead -------------------------------------------------------- */
 
 static reini_sweep policy_range(job *j, int32_t begin, int32_t end) {
     reini_sweep sweep = {0, 0};
@@ -264,7 +271,7 @@ reini_sweep reini_sweep_policy(const reini_bellman *b, const reini_choice *choic
 static reini_sweep improve_range(job *j, int32_t begin, int32_t end) {
     int64_t changed = 0;
     for (int32_t s = begin; s < end; s++) {
-        int32_t a = reini_greedy(j->b, j->V, s, j->keep ? j->action[s] : -1);
+        int32_t a = choose(j->b, j->V, s, j->keep, j->action[s]);
         changed += a != j->action[s];
         j->action[s] = a;
     }
@@ -272,7 +279,7 @@ static reini_sweep improve_range(job *j, int32_t begin, int32_t end) {
     return (reini_sweep){0, 0};
 }
 
-int64_t reini_improve(const reini_bellman *b, const double *V, bool keep, int32_t *action) {
+int64_t reini_improve(const reini_bellman *b, const double *V, double keep, int32_t *action) {
     job j = {.b = b, .V = V, .action = action, .keep = keep, .range = improve_range};
     run(&j);
     return j.changed;

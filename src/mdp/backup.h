@@ -3,12 +3,12 @@
  *
  *     Q(s, a) = R(s, a) + gamma sum over s' of P(s'|s, a) V(s')
  *
- * R is the expected reward. Values are of the orientation of maximising (mdp.h). V of a terminal state is its value
- * and never changes. An action that does not exist has Q = -inf.
+ * R is the expected reward. Values are of the orientation of maximising (mdp.h). V of a terminal state is its
+ * value and never changes. An action that does not exist has Q = -inf.
  *
- * Synchronous sweeps read V and write out, over fixed ranges of states shared out over a pool: the bits do not depend
- * on the number of threads. Sums run over the outcomes of a row in order, everywhere, so that every way of computing
- * a Q gives the same bits.
+ * Synchronous sweeps read V and write out, over fixed ranges of states shared out over a pool: the bits do
+ * not depend on the number of threads. Sums run over the outcomes of a row in order, everywhere, so that
+ * every way of computing a Q gives the same bits.
  */
 #ifndef REINI_BACKUP_H
 #define REINI_BACKUP_H
@@ -45,18 +45,17 @@ typedef struct reini_sweep {
     double largest;  /* max |out| */
 } reini_sweep;
 
-/* ---- one state ------------------------------------------------------------------------------------------------ */
+/* ---- one state ----------------------------------------------------------------------------------------- */
 
 double reini_q(const reini_bellman *b, const double *V, int32_t s, int32_t a);
 /* max over a of Q; V[s] in terminal states. */
 double reini_best(const reini_bellman *b, const double *V, int32_t s);
-/* The lowest action whose Q is the largest within REINI_TIE; `keep` >= 0 stays when it is among them. -1 in terminal
- * states. */
-int32_t reini_greedy(const reini_bellman *b, const double *V, int32_t s, int32_t keep);
+/* The lowest action whose Q is the largest within REINI_TIE; -1 in terminal states. */
+int32_t reini_greedy(const reini_bellman *b, const double *V, int32_t s);
 /* Under a policy. */
 double reini_expected(const reini_bellman *b, const reini_choice *choice, const double *V, int32_t s);
 
-/* ---- all states ----------------------------------------------------------------------------------------------- */
+/* ---- all states ---------------------------------------------------------------------------------------- */
 
 /* 0, and the values of terminal states. */
 void reini_values_reset(const rein_mdp *mdp, double *V);
@@ -67,8 +66,10 @@ reini_sweep reini_sweep_policy(const reini_bellman *b, const reini_choice *choic
                                double *out);
 /* V = max over a of Q one state after the other (Gauss-Seidel), with what is new already; one thread. */
 reini_sweep reini_sweep_in_place(const reini_bellman *b, double *V, bool descending);
-/* Greedy actions for V into action; those there stay where they are as good when `keep`. Returns how many changed. */
-int64_t reini_improve(const reini_bellman *b, const double *V, bool keep, int32_t *action);
+/* Greedy actions for V into action. With keep >= 0 those there stay, unless they are worse than the best by
+ * more than `keep` relative to it. Returns how many changed. */
+#define REINI_AFRESH (-1.0)
+int64_t reini_improve(const reini_bellman *b, const double *V, double keep, int32_t *action);
 /* Q (S x A); V[s] in terminal states. */
 void reini_lookahead(const reini_bellman *b, const double *V, double *Q);
 

@@ -1,8 +1,9 @@
 /*
  * chain.c - recurrent classes by Tarjan's algorithm, their gain, and direct solves.
  *
- * R. Tarjan: Depth-first search and linear graph algorithms, SIAM J. Comput. 1(2), 1972. A strongly connected component
- * that no transition leaves is a recurrent class. The depth-first search keeps its own stack: an MDP may be deep.
+ * R. Tarjan: Depth-first search and linear graph algorithms, SIAM J. Comput. 1(2), 1972. A strongly connected
+ * component that no transition leaves is a recurrent class. The depth-first search keeps its own stack: an
+ * MDP may be deep.
  */
 #include "mdp/chain.h"
 
@@ -10,7 +11,7 @@
 #include "base/linear.h"
 #include "mdp/reach.h"
 
-/* ---- successors of a state under a policy ---------------------------------------------------------------------- */
+/* ---- successors of a state under a policy -------------------------------------------------------------- */
 
 typedef struct cursor {
     int32_t a, k;
@@ -28,7 +29,7 @@ static int32_t successor(const rein_mdp *mdp, const reini_choice *choice, int32_
     return -1;
 }
 
-/* ---- recurrent classes ------------------------------------------------------------------------------------------- */
+/* ---- recurrent classes --------------------------------------------------------------------------------- */
 
 typedef struct tarjan {
     const rein_mdp *mdp;
@@ -135,7 +136,7 @@ int32_t reini_classes_earning(const reini_classes *classes, const rein_mdp *mdp,
     return -1;
 }
 
-/* ---- gain --------------------------------------------------------------------------------------------------------- */
+/* ---- gain ---------------------------------------------------------------------------------------------- */
 
 enum { GAIN_SWEEPS = 2000 };
 
@@ -148,8 +149,8 @@ typedef struct gain {
     double *h;
 } gain;
 
-/* Bounds on the gain from one backup, min and max over the class of T h - h (they hold for any h), and a step towards
- * narrower ones: half a backup, which converges for periodic classes too. `out` (S). */
+/* Bounds on the gain from one backup, min and max over the class of T h - h (they hold for any h), and a step
+ * towards narrower ones: half a backup, which converges for periodic classes too. `out` (S). */
 static void gain_step(const gain *g, double *out, double *low, double *high) {
     *low = INFINITY;
     *high = -INFINITY;
@@ -187,7 +188,7 @@ rein_status reini_classes_gain(const reini_classes *classes, const rein_mdp *mdp
     return whole ? REIN_OK : reini_fail_memory(n * 20, "the gain of a Markov chain");
 }
 
-/* ---- infinite values ---------------------------------------------------------------------------------------------- */
+/* ---- infinite values ----------------------------------------------------------------------------------- */
 
 static rein_status infinite(const rein_mdp *mdp, const char *who, int32_t s, double low, double high) {
     double shown = reini_mdp_shown(mdp, (low + high) / 2);
@@ -218,7 +219,7 @@ rein_status reini_chain_check(const reini_bellman *b, const reini_choice *choice
     return status;
 }
 
-/* ---- direct solves ------------------------------------------------------------------------------------------------- */
+/* ---- direct solves ------------------------------------------------------------------------------------- */
 
 rein_status reini_direct_init(reini_direct *d, const rein_mdp *mdp, const char *setting) {
     size_t n = (size_t)mdp->n_states, bytes = n * n * sizeof(double);

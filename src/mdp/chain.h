@@ -3,8 +3,8 @@
  *
  *     V = R_pi + gamma P_pi V
  *
- * At gamma = 1 the chain's recurrent classes decide: V is 0 in a class that earns nothing, infinite in one that earns
- * or pays, and the unique solution in the states that leave in the end.
+ * At gamma = 1 the chain's recurrent classes decide: V is 0 in a class that earns nothing, infinite in one
+ * that earns or pays, and the unique solution in the states that leave in the end.
  */
 #ifndef REINI_CHAIN_H
 #define REINI_CHAIN_H
@@ -26,13 +26,13 @@ void reini_classes_release(reini_classes *classes);
 
 /* A state of a class that earns or pays under this policy, the first such; -1 = none. */
 int32_t reini_classes_earning(const reini_classes *classes, const rein_mdp *mdp, const reini_choice *choice);
-/* What the class of a state earns per step in the long run: it lies within [*low, *high], which is narrow unless the
- * class mixes very slowly. */
+/* What the class of a state earns per step in the long run: it lies within [*low, *high], which is narrow
+ * unless the class mixes very slowly. */
 rein_status reini_classes_gain(const reini_classes *classes, const rein_mdp *mdp, const reini_choice *choice,
                                int32_t state, double *low, double *high);
 
-/* At gamma = 1: REIN_DIVERGED naming a state when the policy has infinite values, as a sentence about `who` ("this
- * policy"). REIN_OK at other gamma. */
+/* At gamma = 1: REIN_DIVERGED naming a state when the policy has infinite values, as a sentence about `who`
+ * ("this policy"). REIN_OK at other gamma. */
 rein_status reini_chain_check(const reini_bellman *b, const reini_choice *choice, const char *who);
 
 /* Room for direct solves. */

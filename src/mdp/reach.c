@@ -1,18 +1,20 @@
 /*
  * reach.c - almost-sure reachability by nested fixpoints.
  *
- * C. Baier, J.-P. Katoen: Principles of Model Checking, section 10.6.1 (states where some policy reaches a set with
- * probability 1). The outer fixpoint keeps the states R that may still do it; the inner one walks backward from the
- * set, breadth first, over actions that cannot leave R; what it does not meet leaves R. The states of rest are a
- * greatest fixpoint of their own: those with an action that earns nothing and cannot leave them.
+ * C. Baier, J.-P. Katoen: Principles of Model Checking, section 10.6.1 (states where some policy reaches a
+ * set with probability 1). The outer fixpoint keeps the states R that may still do it; the inner one walks
+ * backward from the set, breadth first, over actions that cannot leave R; what it does not meet leaves R. The
+ * states of rest are a greatest fixpoint of their own: those with an action that earns nothing and cannot
+ * leave them.
  */
 #include "mdp/reach.h"
 
 #include <string.h>
 
-/* ---- predecessors --------------------------------------------------------------------------------------------- */
+/* ---- predecessors -------------------------------------------------------------------------------------- */
 
-/* calls for every transition s -> next in order: counts them, or writes them; repeats of the same s are left out */
+/* calls for every transition s -> next in order: counts them, or writes them; repeats of the same s are left
+ * out */
 static void each_transition(const rein_mdp *mdp, size_t *count, int32_t *last, int32_t *state) {
     for (int32_t s = 0; s < mdp->n_states; s++)
         for (int32_t a = 0; a < mdp->n_actions; a++) {
@@ -69,7 +71,7 @@ void reini_predecessors_release(reini_predecessors *pred) {
     *pred = (reini_predecessors){0};
 }
 
-/* ---- the two fixpoints ------------------------------------------------------------------------------------------ */
+/* ---- the two fixpoints --------------------------------------------------------------------------------- */
 
 typedef struct search {
     const rein_mdp *mdp;

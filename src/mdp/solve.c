@@ -6,9 +6,10 @@
 #include <string.h>
 #include "mdp/reach.h"
 
-/* ---- stopping ----------------------------------------------------------------------------------------------------- */
+/* ---- stopping ------------------------------------------------------------------------------------------ */
 
-/* A backup's own rounding, relative to the largest value: half a unit in the last place for each of a few operations. */
+/* A backup's own rounding, relative to the largest value: half a unit in the last place for each of a few
+ * operations. */
 #define ROUNDING 4e-16
 /* Sweeps without a smaller residual, and how small it is by then, that count as having come to an end. */
 #define FRUITLESS_SWEEPS   1000
@@ -43,6 +44,20 @@ reini_progress_kind reini_settling_note(reini_settling *s, reini_sweep sweep) {
     return small && s->fruitless >= FRUITLESS_SWEEPS ? REINI_STALLED : REINI_GOES_ON;
 }
 
+/* Differences below REINI_TIE are tried last, when nothing else is left, and not for ever: they may be
+ * rounding. At gamma = 1 they are left alone, since rounding could lead into a cycle that never ends. */
+reini_progress_kind reini_settling_improve(reini_settling *s, const reini_bellman *b, const double *V,
+                                           double *room, int32_t *action, int64_t *changed) {
+    enum { FRUITLESS_ROUNDS = 10 };
+    reini_progress_kind kind = reini_settling_note(s, reini_sweep_best(b, V, room));
+    *changed = reini_improve(b, V, REINI_TIE, action);
+    if (kind != REINI_GOES_ON || *changed > 0)
+        return kind;
+    if (b->gamma < 1 && s->fruitless < FRUITLESS_ROUNDS)
+        *changed = reini_improve(b, V, 0, action);
+    return *changed > 0 ? REINI_GOES_ON : REINI_STALLED;
+}
+
 rein_status reini_settling_unreachable(const reini_settling *s) {
     double residual = fmax(s->residual, ROUNDING * s->largest);
     return reini_fail(
@@ -52,7 +67,7 @@ rein_status reini_settling_unreachable(const reini_settling *s) {
         s->tolerance, s->largest, residual, s->scale * residual, s->gamma, 2 * s->scale * residual);
 }
 
-/* ---- gamma = 1 ------------------------------------------------------------------------------------------------------ */
+/* ---- gamma = 1 ----------------------------------------------------------------------------------------- */
 
 static rein_status endless(const rein_mdp *mdp, int32_t state) {
     return reini_fail(
@@ -113,7 +128,7 @@ rein_status reini_first_policy(const reini_bellman *b, int32_t *action) {
     if (V == NULL)
         return reini_fail_memory((size_t)b->mdp->n_states * sizeof *V, "the values of a policy");
     reini_values_reset(b->mdp, V);
-    reini_improve(b, V, false, action);
+    reini_improve(b, V, REINI_AFRESH, action);
     reini_free(V);
     return REIN_OK;
 }
@@ -131,7 +146,8 @@ static void mark_best(const reini_bellman *b, const double *V, double slack, uin
     }
 }
 
-/* Replaces greedy actions that never end by ones that do; leaves all as they are where that is not to be had. */
+/* Replaces greedy actions that never end by ones that do; leaves all as they are where that is not to be had.
+ * */
 static rein_status end_among_best(const reini_bellman *b, const double *V, double slack, int32_t *action) {
     size_t n = (size_t)b->mdp->n_states, pairs = n * (size_t)b->mdp->n_actions;
     uint8_t *allowed = REINI_NEW_ARRAY(uint8_t, pairs), *rest = REINI_NEW_ARRAY(uint8_t, n);
@@ -162,7 +178,7 @@ static bool promises(const reini_classes *classes, const rein_mdp *mdp, const do
 rein_status reini_last_policy(const reini_bellman *b, const double *V, double slack, int32_t *action) {
     reini_classes classes;
     reini_choice choice = {.action = action};
-    reini_improve(b, V, false, action);
+    reini_improve(b, V, REINI_AFRESH, action);
     if (b->gamma < 1)
         return REIN_OK;
     rein_status status = reini_classes_init(&classes, b->mdp, &choice);
@@ -172,7 +188,7 @@ rein_status reini_last_policy(const reini_bellman *b, const double *V, double sl
     return status;
 }
 
-/* ---- whole solutions --------------------------------------------------------------------------------------------- */
+/* ---- whole solutions ----------------------------------------------------------------------------------- */
 
 static rein_status check_call(const rein_mdp *mdp, double gamma, double tolerance) {
     if (!mdp->finished)
@@ -190,16 +206,14 @@ static rein_status solve_directly(const reini_bellman *b, double tolerance, doub
     reini_choice choice = {.action = action};
     reini_settling s = reini_settling_make(b->gamma, tolerance, false);
     reini_progress_kind kind = REINI_GOES_ON;
-    bool stable = false;
+    int64_t changed;
     rein_status status = reini_direct_init(&d, b->mdp, "rein_mdp_solve");
     if (status == REIN_OK)
         status = reini_first_policy(b, action);
-    while (status == REIN_OK && kind == REINI_GOES_ON && !stable) {
+    while (status == REIN_OK && kind == REINI_GOES_ON) {
         status = reini_direct_solve(&d, b, &choice, "the best policy", V);
-        if (status == REIN_OK) {
-            kind = reini_settling_note(&s, reini_sweep_best(b, V, d.swept));
-            stable = reini_improve(b, V, true, action) == 0;
-        }
+        if (status == REIN_OK)
+            kind = reini_settling_improve(&s, b, V, d.swept, action, &changed);
     }
     if (status == REIN_OK && kind != REINI_SETTLED)
         status = reini_settling_unreachable(&s);
@@ -213,7 +227,8 @@ static bool is_power_of_two(int64_t n) {
     return (n & (n - 1)) == 0;
 }
 
-/* sweeps until settled: of the best actions (choice NULL; action is room to look for cycles that earn) or of a policy */
+/* sweeps until settled: of the best actions (choice NULL; action is room to look for cycles that earn) or of
+ * a policy */
 static rein_status sweep_until(const reini_bellman *b, const reini_choice *choice, reini_settling *s,
                                double *V, int32_t *action) {
     size_t bytes = (size_t)b->mdp->n_states * sizeof(double);
@@ -226,7 +241,7 @@ static rein_status sweep_until(const reini_bellman *b, const reini_choice *choic
                                                      : reini_sweep_best(b, V, out));
         memcpy(V, out, bytes);
         if (choice == NULL && b->gamma == 1 && is_power_of_two(n)) {
-            reini_improve(b, V, false, action);
+            reini_improve(b, V, REINI_AFRESH, action);
             status = reini_check_gain(b, action);
         }
     }

@@ -32,7 +32,7 @@ static void worth(const rein_mdp *mdp, double gamma, const int32_t *action, doub
     reini_direct_release(&d);
 }
 
-/* ---- planners ------------------------------------------------------------------------------------------------------- */
+/* ---- planners ------------------------------------------------------------------------------------------ */
 
 static void check_planners(const rein_mdp *mdp, double gamma, const double *best) {
     double V[MOST_STATES], of_policy[MOST_STATES], residual;
@@ -99,7 +99,7 @@ static void nothing_is_better(void **state) {
     }
 }
 
-/* ---- evaluation --------------------------------------------------------------------------------------------------- */
+/* ---- evaluation ---------------------------------------------------------------------------------------- */
 
 /* the uniform policy by the planner's two methods and by the library's call */
 static void evaluations_agree(void **state) {
@@ -128,9 +128,10 @@ static void evaluations_agree(void **state) {
     }
 }
 
-/* ---- potential-based shaping (A. Ng, D. Harada, S. Russell, 1999) --------------------------------------------------- */
+/* ---- potential-based shaping (A. Ng, D. Harada, S. Russell, 1999) -------------------------------------- */
 
-/* the MDP with r + gamma Phi(s') - Phi(s) in place of r; terminal states without values, for there Phi has to be 0 */
+/* the MDP with r + gamma Phi(s') - Phi(s) in place of r; terminal states without values, for there Phi has to
+ * be 0 */
 static rein_mdp *with_rewards(const rein_mdp *mdp, double gamma, const double *phi) {
     rein_mdp *copy;
     rein_outcome out[16];
@@ -214,7 +215,7 @@ static void potentials_at_ends_do(void **state) {
     rein_mdp_free(wrong);
 }
 
-/* ---- threads ------------------------------------------------------------------------------------------------------ */
+/* ---- threads ------------------------------------------------------------------------------------------- */
 
 /* large enough for several ranges of states */
 static void threads_change_no_bit(void **state) {

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <rein/rng.h>
-#include "algo/planning/plan.h"
+#include "algo/planning/planner.h"
 #include "support/check.h"
 
 /* what a planner looks at of an environment */
@@ -93,7 +93,7 @@ static inline rein_status rig_plan(const rein_mdp *mdp, rein_pool *pool, const c
     return status;
 }
 
-/* ---- MDPs --------------------------------------------------------------------------------------------------------- */
+/* ---- MDPs ---------------------------------------------------------------------------------------------- */
 
 typedef struct rig_random {
     int32_t most_states, most_actions, most_outcomes;
@@ -101,7 +101,8 @@ typedef struct rig_random {
     bool cost;
 } rig_random;
 
-/* a row of 1 to `most` outcomes with random probabilities and rewards; rewards are alike in half of the rows */
+/* a row of 1 to `most` outcomes with random probabilities and rewards; rewards are alike in half of the rows
+ * */
 static inline int rig_row(rein_rng *rng, int32_t states, int most, rein_outcome *out) {
     int n = 1 + (int)rein_rng_below(rng, (uint32_t)most);
     bool alike = rein_rng_below(rng, 2) == 0;

@@ -7,7 +7,7 @@
 #include "base/linear.h"
 #include "mdp/reach.h"
 
-/* ---- backups --------------------------------------------------------------------------------------------------- */
+/* ---- backups ------------------------------------------------------------------------------------------- */
 
 /* from what the public interface says of the row, outcomes in order */
 static double q_by_definition(const rein_mdp *mdp, double gamma, const double *V, int32_t s, int32_t a) {
@@ -112,10 +112,17 @@ static void ties_go_to_the_lowest_action(void **state) {
     rein_mdp *mdp = RIG_GRAPH(2, 4, false, edges, RIG_ENDS(1));
     reini_bellman b = {mdp, 0.9, NULL};
     double V[2] = {0};
-    assert_int_equal(reini_greedy(&b, V, 0, -1), 1);
-    assert_int_equal(reini_greedy(&b, V, 0, 3), 3); /* as good, so it stays */
-    assert_int_equal(reini_greedy(&b, V, 0, 0), 1); /* worse, so it goes */
-    assert_int_equal(reini_greedy(&b, V, 1, -1), -1);
+    int32_t action[2] = {3, -1};
+    assert_int_equal(reini_greedy(&b, V, 0), 1);
+    assert_int_equal(reini_greedy(&b, V, 1), -1);
+    assert_int_equal(reini_improve(&b, V, REINI_TIE, action), 0); /* as good, so it stays */
+    assert_int_equal(reini_improve(&b, V, 0, action), 1);         /* unless it has to be the best */
+    action[0] = 0;
+    assert_int_equal(reini_improve(&b, V, REINI_TIE, action), 1);
+    assert_int_equal(action[0], 1);
+    action[0] = 3;
+    assert_int_equal(reini_improve(&b, V, REINI_AFRESH, action), 1);
+    assert_int_equal(action[0], 1);
     rein_mdp_free(mdp);
 }
 
@@ -136,7 +143,7 @@ static void lookahead_is_in_the_users_units(void **state) {
     }
 }
 
-/* ---- linear systems -------------------------------------------------------------------------------------------------- */
+/* ---- linear systems ------------------------------------------------------------------------------------ */
 
 static void check_system(int32_t n, rein_pool *pool) {
     rein_rng rng = rein_rng_make(8, (uint64_t)n);
@@ -188,7 +195,7 @@ static void singular_systems_are_noticed(void **state) {
     assert_true(x[0] == 4 && x[1] == 3);
 }
 
-/* ---- chains ------------------------------------------------------------------------------------------------------------ */
+/* ---- chains -------------------------------------------------------------------------------------------- */
 
 /* 0 -> 1 <-> 2,  3 -> 3,  4 -> end,  5 -> 1 or 4 */
 static rein_mdp *chains(double around, double alone) {
@@ -251,7 +258,7 @@ static void policies_are_checked(void **state) {
     rein_mdp_free(mdp);
 }
 
-/* ---- endings ------------------------------------------------------------------------------------------------------------ */
+/* ---- endings ------------------------------------------------------------------------------------------- */
 
 /* whether a policy ends from a state with probability 1: no class that earns or pays can be reached */
 static void mark_ending(const rein_mdp *mdp, const int32_t *action, uint8_t *ends) {
@@ -327,7 +334,7 @@ static void endings_by_trying_all_policies(void **state) {
     assert_true(stuck_somewhere > 20 && sure_somewhere > 20);
 }
 
-/* ---- memory --------------------------------------------------------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------------------------------------- */
 
 static void memory_may_run_out_anywhere(void **state) {
     double pi[7] = {1, 1, 1, 1, 1, 1, 0}, V[7];

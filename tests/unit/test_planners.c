@@ -8,7 +8,7 @@
 #include "support/plan_rig.h"
 #include "support/temp_dir.h"
 
-/* ---- known answers -------------------------------------------------------------------------------------------------- */
+/* ---- known answers ------------------------------------------------------------------------------------- */
 
 /* 0 - 1 - 2 - 3: to the right or back, a step costs 1 */
 static rein_mdp *cost_line(void) {
@@ -97,7 +97,7 @@ static void reports_and_tables(void **state) {
     rein_mdp_free(mdp);
 }
 
-/* ---- finite horizons -------------------------------------------------------------------------------------------------- */
+/* ---- finite horizons ----------------------------------------------------------------------------------- */
 
 /* the best return over every plan: actions by time and state */
 static double best_by_trying(const rein_mdp *mdp, double gamma, int32_t s, int left) {
@@ -162,7 +162,7 @@ static void horizons_are_checked(void **state) {
     rein_mdp_free(mdp);
 }
 
-/* ---- gamma = 1 ------------------------------------------------------------------------------------------------------- */
+/* ---- gamma = 1 ----------------------------------------------------------------------------------------- */
 
 static const char *const optimisers[][2] = {
     {"value-iteration", "gamma=1"},
@@ -174,7 +174,8 @@ static const char *const optimisers[][2] = {
 };
 enum { OPTIMISERS = sizeof optimisers / sizeof *optimisers };
 
-/* from the top: a short way that costs 10, a loop that costs nothing, a loop that costs 1, a way that costs 3 in all */
+/* from the top: a short way that costs 10, a loop that costs nothing, a loop that costs 1, a way that costs 3
+ * in all */
 static void ways_round_that_cost_nothing(void **state) {
     const rig_edge edges[] = {{0, 0, 0, -1}, {0, 1, 1, -1}, {0, 2, 3, -10}, {1, 0, 2, 0},
                               {1, 1, 3, -2}, {2, 0, 1, 0},  {2, 1, 2, -1}};
@@ -272,7 +273,7 @@ static void planners_agree_at_gamma_1(void **state) {
     }
 }
 
-/* ---- what cannot be had ----------------------------------------------------------------------------------------------- */
+/* ---- what cannot be had -------------------------------------------------------------------------------- */
 
 static void tolerances_out_of_reach(void **state) {
     rein_rng rng = rein_rng_make(41, 0);
@@ -290,6 +291,20 @@ static void tolerances_out_of_reach(void **state) {
         /* what is offered is kept */
         snprintf(settings, sizeof settings, "%s gamma=0.99 tolerance=%g", rig_planners[i][1], tolerance);
         assert_ok(rig_plan(mdp, NULL, rig_planners[i][0], settings, V, NULL));
+    }
+    rein_mdp_free(mdp);
+}
+
+/* two actions closer than what counts as a tie, for ever: values tell them apart all the same */
+static void differences_below_a_tie(void **state) {
+    const rig_edge edges[] = {{0, 0, 0, 10}, {0, 1, 0, 10 + 1e-10}};
+    rein_mdp *mdp = RIG_GRAPH(1, 2, false, edges, RIG_ENDS(-1));
+    double V[1];
+    for (int i = 0; i < RIG_PLANNERS; i++) {
+        char settings[80];
+        snprintf(settings, sizeof settings, "%s gamma=0.99", rig_planners[i][1]);
+        assert_ok(rig_plan(mdp, NULL, rig_planners[i][0], settings, V, NULL));
+        assert_true(fabs(V[0] - (10 + 1e-10) / (1 - 0.99)) < 1e-9);
     }
     rein_mdp_free(mdp);
 }
@@ -343,7 +358,7 @@ static void only_tables_can_be_planned_on(void **state) {
     rein_mdp_free(mdp);
 }
 
-/* ---- saving ----------------------------------------------------------------------------------------------------------- */
+/* ---- saving -------------------------------------------------------------------------------------------- */
 
 static const char *const all_planners[][2] = {
     {"value-iteration", "gamma=0.9"},
@@ -441,7 +456,7 @@ static void evaluates_policy_files(void **state) {
     rein_mdp_free(mdp);
 }
 
-/* ---- memory ----------------------------------------------------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------------------------------------- */
 
 static void memory_may_run_out_anywhere(void **state) {
     rein_mdp *mdp = cost_line();
@@ -479,6 +494,7 @@ int main(void) {
         cmocka_unit_test(cycles_that_earn_are_found),
         cmocka_unit_test(planners_agree_at_gamma_1),
         cmocka_unit_test(tolerances_out_of_reach),
+        cmocka_unit_test(differences_below_a_tie),
         cmocka_unit_test(out_of_sweeps),
         cmocka_unit_test(direct_solves_have_a_limit),
         cmocka_unit_test(only_tables_can_be_planned_on),

@@ -3,11 +3,11 @@
  *
  *     V_H(s) = 0,  V_t(s) = max over a of  R(s, a) + gamma sum over s' of P(s'|s, a) V_t+1(s'),  t = H-1 .. 0
  *
- * R. Bellman: Dynamic Programming (1957); M. Puterman: Markov Decision Processes, section 4.5. The best action depends
- * on the time: the policy is a table (H x S), and V is that of t = 0. Terminal states keep their value throughout. One
- * sweep is one step of time; after H of them the result is exact.
+ * R. Bellman: Dynamic Programming (1957); M. Puterman: Markov Decision Processes, section 4.5. The best
+ * action depends on the time: the policy is a table (H x S), and V is that of t = 0. Terminal states keep
+ * their value throughout. One sweep is one step of time; after H of them the result is exact.
  */
-#include "algo/planning/plan.h"
+#include "algo/planning/planner.h"
 
 #define BI_FIELDS(F, E)                                                                                      \
     F(COUNT, horizon, "0", 0, 1e9, "H: steps to plan for, 0 = the environment's time limit")                 \
@@ -35,7 +35,7 @@ static void step_back(backward_induction *l) {
     reini_plan *p = &l->p;
     int64_t t = l->horizon - 1 - p->sweeps;
     int32_t *action = p->table->action + t * p->table->n_states;
-    reini_improve(&p->b, p->table->v, false, action);
+    reini_improve(&p->b, p->table->v, REINI_AFRESH, action);
     p->settling.residual = reini_sweep_best(&p->b, p->table->v, p->spare).residual;
     reini_plan_swap(p);
     p->changed = 0;

@@ -4,11 +4,11 @@
  *     V <- max over a of Q, mu <- argmax                       one sweep of improvement
  *     V <- R_mu + gamma P_mu V                                 m sweeps of evaluation
  *
- * M. Puterman, M. Shin: Modified policy iteration algorithms for discounted Markov decision problems (1978). m = 0 is
- * value iteration, m to infinity policy iteration. It stops by value iteration's rule, on the residual of improvement.
- * Every sweep of either kind counts as one.
+ * M. Puterman, M. Shin: Modified policy iteration algorithms for discounted Markov decision problems (1978).
+ * m = 0 is value iteration, m to infinity policy iteration. It stops by value iteration's rule, on the
+ * residual of improvement. Every sweep of either kind counts as one.
  */
-#include "algo/planning/plan.h"
+#include "algo/planning/planner.h"
 
 #define MPI_OWN_FIELDS(F, E) F(INT, m, "10", 0, 1e6, "sweeps of evaluation after each of improvement")
 #define MPI_FIELDS(F, E)     MPI_OWN_FIELDS(F, E) REINI_PLAN_FIELDS(F, E)
@@ -26,7 +26,7 @@ typedef struct modified_policy_iteration {
 } modified_policy_iteration;
 
 static void improve(reini_plan *p) {
-    int64_t changed = reini_improve(&p->b, p->table->v, true, p->action);
+    int64_t changed = reini_improve(&p->b, p->table->v, REINI_TIE, p->action);
     reini_sweep sweep = reini_sweep_best(&p->b, p->table->v, p->spare);
     reini_plan_swap(p);
     reini_plan_note(p, sweep);

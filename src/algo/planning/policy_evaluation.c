@@ -3,13 +3,13 @@
  *
  *     V(s) <- sum over a of pi(a|s) ( R(s, a) + gamma sum over s' of P(s'|s, a) V(s') )
  *
- * by sweeps until |V - V_before| <= tolerance (1 - gamma) / (2 gamma), or as the linear system V = R_pi + gamma P_pi V,
- * up to 2,000 states. R. Sutton, A. Barto: Reinforcement Learning, 2nd ed., section 4.1.
+ * by sweeps until |V - V_before| <= tolerance (1 - gamma) / (2 gamma), or as the linear system V = R_pi +
+ * gamma P_pi V, up to 2,000 states. R. Sutton, A. Barto: Reinforcement Learning, 2nd ed., section 4.1.
  *
- * The policy is uniform over the actions that exist, or the tables of a policy file. At gamma = 1 a policy that never
- * ends while it earns or pays is refused, with the state where it does.
+ * The policy is uniform over the actions that exist, or the tables of a policy file. At gamma = 1 a policy
+ * that never ends while it earns or pays is refused, with the state where it does.
  */
-#include "algo/planning/plan.h"
+#include "algo/planning/planner.h"
 #include "rl/given.h"
 
 #define PE_OWN_FIELDS(F, E)                                                                                  \

@@ -4,16 +4,18 @@
  *     V_mu = R_mu + gamma P_mu V_mu                                                            (evaluation)
  *     mu(s) <- argmax over a of  R(s, a) + gamma sum over s' of P(s'|s, a) V_mu(s')            (improvement)
  *
- * R. Howard: Dynamic Programming and Markov Processes (1960); M. Puterman: Markov Decision Processes, section 6.4.
+ * R. Howard: Dynamic Programming and Markov Processes (1960); M. Puterman: Markov Decision Processes, section
+ * 6.4.
  *
  *     direct      evaluation solves the linear equations, up to 2,000 states
  *     iterative   evaluation sweeps the policy's own equation until it is a factor of two within what the tolerance
  *                 asks for; the way for large MDPs
  *
- * An action gives way only to one that is better by more than rounding, so ties cannot make it go round. At gamma = 1
- * the first policy is one that is sure to end; an improvement that is not has found a cycle that earns for ever.
+ * An action gives way only to one that is better by more than rounding, so ties cannot make it go round. At
+ * gamma = 1 the first policy is one that is sure to end; an improvement that is not has found a cycle that
+ * earns for ever.
  */
-#include "algo/planning/plan.h"
+#include "algo/planning/planner.h"
 
 #define PI_OWN_FIELDS(F, E)                                                                                  \
     E(evaluation, "direct", "direct|iterative",                                                              \
@@ -35,8 +37,8 @@ typedef struct policy_iteration {
     reini_direct direct;
 } policy_iteration;
 
-/* Sweeps of the policy's equation, whose values are known to be finite. What rounding leaves is good enough: whether the
- * tolerance is reached is for the optimality equation to say. */
+/* Sweeps of the policy's equation, whose values are known to be finite. What rounding leaves is good enough:
+ * whether the tolerance is reached is for the optimality equation to say. */
 static rein_status evaluate_by_sweeps(policy_iteration *l, const reini_choice *choice) {
     reini_plan *p = &l->p;
     reini_settling s = reini_settling_make(p->b.gamma, l->config.tolerance / 2, true);
@@ -57,18 +59,15 @@ static rein_status evaluate(policy_iteration *l) {
     return evaluate_by_sweeps(l, &choice);
 }
 
-/* One round. When no action changes any more, a residual above the tolerance's is rounding. */
+/* One round. */
 static void pi_iterate(void *self, reini_report *report) {
     policy_iteration *l = self;
     reini_plan *p = &l->p;
     reini_plan_begin(p);
     p->failed = evaluate(l);
-    if (p->failed == REIN_OK) {
-        p->progress = reini_settling_note(&p->settling, reini_sweep_best(&p->b, p->table->v, p->spare));
-        p->changed = reini_improve(&p->b, p->table->v, true, p->action);
-        if (p->changed == 0 && p->progress == REINI_GOES_ON)
-            p->progress = REINI_STALLED;
-    }
+    if (p->failed == REIN_OK)
+        p->progress =
+            reini_settling_improve(&p->settling, &p->b, p->table->v, p->spare, p->action, &p->changed);
     reini_plan_count(p);
     reini_plan_report(p, report);
 }

@@ -3,7 +3,7 @@
  */
 #include "algo/planning/prioritized.h"
 
-/* ---- the heap ------------------------------------------------------------------------------------------------------ */
+/* ---- the heap ------------------------------------------------------------------------------------------ */
 
 static void put(reini_priorities *q, int32_t at, int32_t s) {
     q->heap[at] = s;
@@ -42,7 +42,7 @@ static void set_error(reini_priorities *q, int32_t n, int32_t s, double error) {
         sink(q, n, s);
 }
 
-/* ---- life ---------------------------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------------------- */
 
 rein_status reini_priorities_init(reini_priorities *q, const reini_bellman *b, const double *V) {
     size_t n = (size_t)b->mdp->n_states;
@@ -73,7 +73,7 @@ rein_status reini_priorities_visit(reini_priorities *q, const rein_mdp *mdp, rei
     return reini_archive_bytes(archive, "plan.places", q->place, n * sizeof *q->place);
 }
 
-/* ---- sweeps -------------------------------------------------------------------------------------------------------- */
+/* ---- sweeps -------------------------------------------------------------------------------------------- */
 
 static void back_up(reini_priorities *q, const reini_bellman *b, int32_t s, double *V) {
     int32_t n = b->mdp->n_states;

@@ -3,17 +3,18 @@
  *
  *     V(s) <- max over a of  R(s, a) + gamma sum over s' of P(s'|s, a) V(s')
  *
- * until |V - V_before| <= tolerance (1 - gamma) / (2 gamma), when V is within tolerance of V* and so is the value of the
- * greedy policy. R. Bellman: Dynamic Programming (1957); M. Puterman: Markov Decision Processes, sections 6.3 and 6.3.3.
+ * until |V - V_before| <= tolerance (1 - gamma) / (2 gamma), when V is within tolerance of V* and so is the
+ * value of the greedy policy. R. Bellman: Dynamic Programming (1957); M. Puterman: Markov Decision Processes,
+ * sections 6.3 and 6.3.3.
  *
  *     synchronous   all states from the values before the sweep; on all threads, with the same bits for any number
  *     in_place      state after state with the newest values (Gauss-Seidel), upwards and downwards in turn; one thread
  *     prioritized   the state with the largest Bellman error first (prioritized.c); a sweep is S backups; one thread
  *
- * At gamma = 1 values start from 0 and the residual itself has to come below the tolerance. An MDP where some state
- * cannot be made to end is refused, and cycles that earn are looked for after 1, 2, 4, 8, ... sweeps.
+ * At gamma = 1 values start from 0 and the residual itself has to come below the tolerance. An MDP where some
+ * state cannot be made to end is refused, and cycles that earn are looked for after 1, 2, 4, 8, ... sweeps.
  */
-#include "algo/planning/plan.h"
+#include "algo/planning/planner.h"
 #include "algo/planning/prioritized.h"
 
 #define VI_OWN_FIELDS(F, E)                                                                                  \

@@ -1,5 +1,5 @@
 /*
- * plan.h - what planners share: the tables, when to stop, what is reported and saved.
+ * planner.h - what planners share: the tables, when to stop, what is reported and saved.
  *
  * A planner embeds a reini_plan as its first member, `p`, and its iterate is a loop of sweeps:
  *
@@ -8,11 +8,11 @@
  *         reini_plan_note(p, one sweep that changes p->table->v);
  *     reini_plan_report(p, report);
  *
- * An iteration is one sweep of a large MDP and many of a small one; which sweeps fall into one iteration shows in
- * metrics.csv and nowhere else.
+ * An iteration is one sweep of a large MDP and many of a small one; which sweeps fall into one iteration
+ * shows in metrics.csv and nowhere else.
  */
-#ifndef REINI_PLAN_H
-#define REINI_PLAN_H
+#ifndef REINI_PLANNER_H
+#define REINI_PLANNER_H
 
 #include "algo/algo.h"
 #include "mdp/solve.h"
@@ -46,8 +46,8 @@ typedef struct reini_plan {
 
 /* The environment has tables. */
 rein_status reini_plan_check(const char *algo, const reini_context *context);
-/* parts: REINI_TABLE_*; q is added where it is not large. horizon: steps of a plan in time, 0 = a policy that does not
- * depend on it. */
+/* parts: REINI_TABLE_*; q is added where it is not large. horizon: steps of a plan in time, 0 = a policy that
+ * does not depend on it. */
 rein_status reini_plan_init(reini_plan *p, const char *algo, const reini_context *context, double gamma,
                             double tolerance, int parts, int32_t horizon);
 void reini_plan_release(reini_plan *p);
@@ -58,8 +58,8 @@ void reini_plan_begin(reini_plan *p);
 static inline bool reini_plan_more(const reini_plan *p) {
     return p->failed == REIN_OK && p->progress == REINI_GOES_ON && p->sweeps < p->pause;
 }
-/* Books a sweep of the optimality equation (of the policy's equation for `evaluates`). Looks at the greedy actions
- * after 1, 2, 4, 8, ... sweeps. */
+/* Books a sweep of the optimality equation (of the policy's equation for `evaluates`). Looks at the greedy
+ * actions after 1, 2, 4, 8, ... sweeps. */
 void reini_plan_note(reini_plan *p, reini_sweep sweep);
 /* Books a sweep of another kind. */
 void reini_plan_count(reini_plan *p);

@@ -1,7 +1,7 @@
 /*
- * plan.c - the accounts of a planner.
+ * planner.c - the accounts of a planner.
  */
-#include "algo/planning/plan.h"
+#include "algo/planning/planner.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +15,7 @@
 const char *const reini_plan_metrics[REINI_PLAN_METRICS] = {"plan/residual", "plan/start_value",
                                                             "plan/changed"};
 
-/* ---- construction --------------------------------------------------------------------------------------------- */
+/* ---- construction -------------------------------------------------------------------------------------- */
 
 /* "A, B, C": environments that have tables as they come */
 static void list_tabular(char *out, size_t size) {
@@ -83,7 +83,7 @@ void reini_plan_release(reini_plan *p) {
     reini_free(p->action);
 }
 
-/* ---- sweeps ------------------------------------------------------------------------------------------------------ */
+/* ---- sweeps -------------------------------------------------------------------------------------------- */
 
 /* Small MDPs take more sweeps an iteration as they go on: the first ones are each on a row of their own. */
 void reini_plan_begin(reini_plan *p) {
@@ -114,12 +114,12 @@ void reini_plan_note(reini_plan *p, reini_sweep sweep) {
     bool look = (p->sweeps & (p->sweeps - 1)) == 0 || p->progress == REINI_SETTLED;
     if (p->evaluates || !look)
         return;
-    p->changed = reini_improve(&p->b, p->table->v, false, p->action);
+    p->changed = reini_improve(&p->b, p->table->v, REINI_AFRESH, p->action);
     if (p->progress == REINI_GOES_ON)
         p->failed = reini_check_gain(&p->b, p->action);
 }
 
-/* ---- results ------------------------------------------------------------------------------------------------------ */
+/* ---- results ------------------------------------------------------------------------------------------- */
 
 static rein_status refresh(reini_plan *p) {
     rein_status status = REIN_OK;
@@ -170,8 +170,8 @@ void reini_plan_report(reini_plan *p, reini_report *report) {
         report->failed = out_of_steps(p);
 }
 
-/* Tables that follow from the values are brought up to date first, so that what is saved does not depend on who has
- * asked for the policy. */
+/* Tables that follow from the values are brought up to date first, so that what is saved does not depend on
+ * who has asked for the policy. */
 rein_status reini_plan_visit(reini_plan *p, reini_archive *archive) {
     size_t n = (size_t)p->b.mdp->n_states;
     if (!reini_archive_loading(archive) && p->stale)
