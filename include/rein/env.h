@@ -68,7 +68,7 @@ typedef struct rein_step {
 } rein_step;
 
 /* Where a range of environments reads and writes; row i belongs to environment i. All arrays are the
- * caller's; final_obs, mask, ep_return and ep_length may be NULL. */
+ * caller's; final_obs, mask, final_mask, ep_return and ep_length may be NULL. */
 typedef struct rein_slab {
     const void *action;  /* (N x action size)  int32 or float                                     in  */
     void *obs;           /* (N x obs size)     observation after the step (after auto-reset)      out */
@@ -77,6 +77,7 @@ typedef struct rein_slab {
     uint8_t *truncated;  /* (N)                0 or 1                                             out */
     void *final_obs;     /* (N x obs size)     written only in rows where an episode ended        out */
     uint8_t *mask;       /* (N x logits)       1 = allowed, for the state in obs                  out */
+    uint8_t *final_mask; /* (N x logits)       the mask for the state in final_obs                out */
     float *ep_return;    /* (N)                undiscounted return, where an episode ended        out */
     int32_t *ep_length;  /* (N)                steps, where an episode ended                      out */
 } rein_slab;

@@ -10,6 +10,9 @@ extern const reini_algo reini_algo_modified_policy_iteration;
 extern const reini_algo reini_algo_policy_evaluation;
 extern const reini_algo reini_algo_backward_induction;
 extern const reini_algo reini_algo_ppo;
+extern const reini_algo reini_algo_a2c;
+extern const reini_algo reini_algo_trpo;
+extern const reini_algo reini_algo_reinforce;
 extern const reini_algo reini_algo_monte_carlo;
 extern const reini_algo reini_algo_td;
 extern const reini_algo reini_algo_td_lambda;
@@ -28,6 +31,9 @@ static const reini_algo *const algorithms[] = {
     &reini_algo_policy_evaluation,
     &reini_algo_backward_induction,
     &reini_algo_ppo,
+    &reini_algo_a2c,
+    &reini_algo_trpo,
+    &reini_algo_reinforce,
     &reini_algo_monte_carlo,
     &reini_algo_td,
     &reini_algo_td_lambda,

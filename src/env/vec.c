@@ -272,6 +272,10 @@ static void count_steps(rein_vec *vec, int begin, int count, const rein_slab *sl
 }
 
 static void finish_episode(rein_vec *vec, int i, const rein_slab *slab) {
+    if (slab->final_mask && vec->type->mask)
+        vec->type->mask(vec->config, state_of(vec, i), row(slab->final_mask, (size_t)vec->act_logits, i));
+    else if (slab->final_mask)
+        memset(row(slab->final_mask, (size_t)vec->act_logits, i), 1, (size_t)vec->act_logits);
     if (slab->final_obs)
         memcpy(row(slab->final_obs, vec->obs_bytes, i), row(slab->obs, vec->obs_bytes, i), vec->obs_bytes);
     if (slab->ep_return)

@@ -258,13 +258,6 @@ static void collect_range(void *user, int range, int worker) {
     }
 }
 
-static void note_episode(reini_collector *c, int64_t i) {
-    reini_episodes *e = &c->episodes;
-    e->returns[e->count % REINI_WINDOW] = c->rollout.ep_return[i];
-    e->lengths[e->count % REINI_WINDOW] = c->rollout.ep_length[i];
-    e->count++;
-}
-
 /* Marks ends of episodes and notes them, in the order of steps. */
 static void note_ends(reini_collector *c) {
     reini_rollout *r = &c->rollout;
@@ -275,7 +268,7 @@ static void note_ends(reini_collector *c) {
             continue;
         for (int64_t i = t * r->N; i < (t + 1) * r->N; i++)
             if (r->done[i])
-                note_episode(c, i);
+                reini_episodes_add(&c->episodes, r->ep_return[i], r->ep_length[i]);
     }
 }
 
@@ -363,22 +356,6 @@ reini_rollout *reini_collector_rollout(reini_collector *c) {
 
 const reini_episodes *reini_collector_episodes(const reini_collector *c) {
     return &c->episodes;
-}
-
-double reini_episodes_mean_return(const reini_episodes *e) {
-    int n = e->count < REINI_WINDOW ? (int)e->count : REINI_WINDOW;
-    double sum = 0;
-    for (int i = 0; i < n; i++)
-        sum += e->returns[i];
-    return n > 0 ? sum / n : NAN;
-}
-
-double reini_episodes_mean_length(const reini_episodes *e) {
-    int n = e->count < REINI_WINDOW ? (int)e->count : REINI_WINDOW;
-    double sum = 0;
-    for (int i = 0; i < n; i++)
-        sum += e->lengths[i];
-    return n > 0 ? sum / n : NAN;
 }
 
 rein_status reini_collector_visit(reini_collector *c, reini_archive *archive) {

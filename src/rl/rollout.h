@@ -9,6 +9,7 @@
 
 #include <rein/env.h>
 #include "rl/acting.h"
+#include "rl/episode_window.h"
 
 /* Experience, time-major: element t N + n is step t of environment n. */
 typedef struct reini_rollout {
@@ -33,16 +34,6 @@ typedef struct reini_rollout {
     int32_t *final_step;  /* (N x final_capacity)      t */
     int32_t *final_count; /* (N) */
 } reini_rollout;
-
-/* Episodes finished lately, for reports. */
-enum { REINI_WINDOW = 100 };
-typedef struct reini_episodes {
-    int64_t count;
-    float returns[REINI_WINDOW];
-    int32_t lengths[REINI_WINDOW];
-} reini_episodes;
-double reini_episodes_mean_return(const reini_episodes *e); /* NAN before the first */
-double reini_episodes_mean_length(const reini_episodes *e);
 
 typedef struct reini_collector reini_collector;
 

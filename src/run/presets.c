@@ -70,6 +70,15 @@ static const rein_preset presets[] = {
      "steps=1e7 epsilon=0.3 learning_rate=lin_0.01 gamma=1"},
     {"monte-carlo", "Blackjack-v1", "tuned", "on-policy control as in Sutton and Barto, section 5.4",
      "steps=1e7 control=true epsilon=0.1 gamma=1"},
+    {"a2c", "CartPole-v1", "tuned", "the zoo's recipe: the defaults on eight environments",
+     "steps=5e5 n_envs=8 n_steps=5 gamma=0.99 gae_lambda=1 learning_rate=7e-4 ent_coef=0"},
+    {"trpo", "CartPole-v1", "tuned", "the zoo's recipe",
+     "steps=1e5 n_envs=2 n_steps=512 gamma=0.99 gae_lambda=0.98 cg_damping=1e-3 n_critic_updates=20"},
+    {"trpo", "Acrobot-v1", "tuned", "the zoo's recipe",
+     "steps=1e5 n_envs=2 n_steps=1024 gamma=0.99 gae_lambda=0.95 norm_obs=running norm_reward=true"},
+    {"reinforce", "CartPole-v1", "tuned", "eight episodes an update, returns to go minus a learned baseline",
+     "steps=5e5 n_envs=8 episodes_per_env=1 returns=to_go baseline=learned gamma=0.99 learning_rate=1e-2 "
+     "critic_learning_rate=1e-3 n_critic_updates=10"},
 };
 #define N_PRESETS (int)(sizeof presets / sizeof *presets)
 
