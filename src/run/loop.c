@@ -185,11 +185,16 @@ static void print_metrics(const reini_run *run, char *out, size_t size) {
     }
 }
 
-/* the method found that it cannot go on; its sentence says why. What it has is kept as a policy file. */
-static rein_status gave_up(const reini_run *run) {
+/* the method found that it cannot go on; its sentence says why. What it has is kept as a policy file, and as a
+ * checkpoint when settings are at fault: with more steps, say, it can be continued. */
+static rein_status gave_up(reini_run *run) {
     char path[REINI_PATH_MAX], sentence[1024];
     rein_status status = run->report.failed;
     snprintf(sentence, sizeof sentence, "%s", rein_error());
+    if (status == REIN_USAGE) {
+        run->count.env_steps--; /* not over: a resume as things stand asks the method again */
+        REINI_TRY(save(run));
+    }
     REINI_TRY(reini_path_join(path, sizeof path, run->dir, "policy.safetensors"));
     REINI_TRY(rein_policy_save(run->setup->algo->policy(run->state), path));
     return reini_fail(status, "%s (what was reached is saved in %s)", sentence, path);

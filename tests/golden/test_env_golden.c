@@ -72,7 +72,7 @@ static void check_in_order(const char *file) {
         uint8_t terminated, truncated;
         int32_t ep_length = 0;
         rein_slab slab = {action,    obs,  &reward,    &terminated, &truncated,
-                          final_obs, NULL, &ep_return, &ep_length};
+                          final_obs, NULL, NULL, &ep_return, &ep_length};
         if (i == 0 || row->run != recorded.row[i - 1].run) {
             rein_vec_free(vec);
             vec = make_vec(type, 1);
