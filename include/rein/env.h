@@ -77,9 +77,9 @@ typedef struct rein_slab {
     uint8_t *truncated;  /* (N)                0 or 1                                             out */
     void *final_obs;     /* (N x obs size)     written only in rows where an episode ended        out */
     uint8_t *mask;       /* (N x logits)       1 = allowed, for the state in obs                  out */
-    uint8_t *final_mask; /* (N x logits)       the mask for the state in final_obs                out */
     float *ep_return;    /* (N)                undiscounted return, where an episode ended        out */
     int32_t *ep_length;  /* (N)                steps, where an episode ended                      out */
+    uint8_t *final_mask; /* (N x logits)       the mask for the state in final_obs                out */
 } rein_slab;
 
 typedef struct rein_env_type {

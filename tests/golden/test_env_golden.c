@@ -72,7 +72,7 @@ static void check_in_order(const char *file) {
         uint8_t terminated, truncated;
         int32_t ep_length = 0;
         rein_slab slab = {action,    obs,  &reward,    &terminated, &truncated,
-                          final_obs, NULL, NULL, &ep_return, &ep_length};
+                          final_obs, NULL, &ep_return, &ep_length,  NULL};
         if (i == 0 || row->run != recorded.row[i - 1].run) {
             rein_vec_free(vec);
             vec = make_vec(type, 1);
@@ -108,7 +108,7 @@ static void check_at_once(const char *file) {
     static float action[TABLE_ROWS * 2], obs[TABLE_ROWS * 8], final_obs[TABLE_ROWS * 8], reward[TABLE_ROWS];
     static uint8_t terminated[TABLE_ROWS], truncated[TABLE_ROWS];
     const rein_env_type *type = read_table(file);
-    rein_slab slab = {action, obs, reward, terminated, truncated, final_obs, NULL, NULL, NULL};
+    rein_slab slab = {action, obs, reward, terminated, truncated, final_obs, NULL, NULL, NULL, NULL};
     rein_vec *vec = make_vec(type, recorded.n);
     for (int i = 0; i < recorded.n; i++) {
         put_state(vec, i, &recorded.row[i]);
