@@ -28,7 +28,14 @@ ppo Pendulum-v1 tuned
 ppo Pendulum-v1 zoo
 ppo MountainCarContinuous-v0 tuned
 a2c CartPole-v1 tuned
+a2c Acrobot-v1 tuned
 trpo CartPole-v1 tuned
 trpo Acrobot-v1 tuned
+trpo MountainCar-v0 tuned
+trpo Pendulum-v1 tuned
 reinforce CartPole-v1 tuned
+reinforce Acrobot-v1 tuned
+dqn CartPole-v1 tuned
+dqn Acrobot-v1 tuned
+dqn MountainCar-v0 tuned
 RUNS

@@ -9,10 +9,6 @@ extern const reini_algo reini_algo_policy_iteration;
 extern const reini_algo reini_algo_modified_policy_iteration;
 extern const reini_algo reini_algo_policy_evaluation;
 extern const reini_algo reini_algo_backward_induction;
-extern const reini_algo reini_algo_ppo;
-extern const reini_algo reini_algo_a2c;
-extern const reini_algo reini_algo_trpo;
-extern const reini_algo reini_algo_reinforce;
 extern const reini_algo reini_algo_monte_carlo;
 extern const reini_algo reini_algo_td;
 extern const reini_algo reini_algo_td_lambda;
@@ -23,17 +19,21 @@ extern const reini_algo reini_algo_expected_sarsa;
 extern const reini_algo reini_algo_q_learning;
 extern const reini_algo reini_algo_double_q_learning;
 extern const reini_algo reini_algo_importance_sampling;
+extern const reini_algo reini_algo_reinforce;
+extern const reini_algo reini_algo_a2c;
+extern const reini_algo reini_algo_trpo;
+extern const reini_algo reini_algo_ppo;
+extern const reini_algo reini_algo_dqn;
+extern const reini_algo reini_algo_sac;
 
 static const reini_algo *const algorithms[] = {
+    /* planning */
     &reini_algo_value_iteration,
     &reini_algo_policy_iteration,
     &reini_algo_modified_policy_iteration,
     &reini_algo_policy_evaluation,
     &reini_algo_backward_induction,
-    &reini_algo_ppo,
-    &reini_algo_a2c,
-    &reini_algo_trpo,
-    &reini_algo_reinforce,
+    /* tabular */
     &reini_algo_monte_carlo,
     &reini_algo_td,
     &reini_algo_td_lambda,
@@ -44,6 +44,14 @@ static const reini_algo *const algorithms[] = {
     &reini_algo_q_learning,
     &reini_algo_double_q_learning,
     &reini_algo_importance_sampling,
+    /* on-policy */
+    &reini_algo_reinforce,
+    &reini_algo_a2c,
+    &reini_algo_trpo,
+    &reini_algo_ppo,
+    /* off-policy */
+    &reini_algo_dqn,
+    &reini_algo_sac,
 };
 enum { COUNT = sizeof algorithms / sizeof *algorithms };
 

@@ -28,6 +28,20 @@
     "learning_rate=7.77e-5 clip_range=0.1 max_grad_norm=5 vf_coef=0.19 log_std_init=-3.29 norm_obs=running " \
     "norm_reward=true"
 
+/* hyperparams/dqn.yml */
+#define DQN_CARTPOLE                                                                                         \
+    "steps=5e4 learning_rate=2.3e-3 batch_size=64 buffer_size=1e5 learning_starts=1000 gamma=0.99 "          \
+    "target_update_interval=10 train_freq=256 gradient_steps=128 exploration_fraction=0.16 "                 \
+    "exploration_final_eps=0.04 hidden=256,256"
+#define DQN_ACROBOT                                                                                          \
+    "steps=1e5 learning_rate=6.3e-4 batch_size=128 buffer_size=5e4 learning_starts=0 gamma=0.99 "            \
+    "target_update_interval=250 train_freq=4 gradient_steps=-1 exploration_fraction=0.12 "                   \
+    "exploration_final_eps=0.1 hidden=256,256"
+#define DQN_MOUNTAIN_CAR                                                                                     \
+    "steps=1.2e5 learning_rate=4e-3 batch_size=128 buffer_size=1e4 learning_starts=1000 gamma=0.98 "         \
+    "target_update_interval=600 train_freq=16 gradient_steps=8 exploration_fraction=0.2 "                    \
+    "exploration_final_eps=0.07 hidden=256,256"
+
 static const rein_preset presets[] = {
     {"ppo", "CartPole-v1", "tuned",
      "solved in a fifth of a second: small networks, short rollouts of many environments",
@@ -72,13 +86,46 @@ static const rein_preset presets[] = {
      "steps=1e7 control=true epsilon=0.1 gamma=1"},
     {"a2c", "CartPole-v1", "tuned", "the zoo's recipe: the defaults on eight environments",
      "steps=5e5 n_envs=8 n_steps=5 gamma=0.99 gae_lambda=1 learning_rate=7e-4 ent_coef=0"},
+    {"a2c", "Acrobot-v1", "tuned", "the zoo's recipe",
+     "steps=5e5 n_envs=16 n_steps=5 gamma=0.99 gae_lambda=1 learning_rate=7e-4 ent_coef=0 norm_obs=running "
+     "norm_reward=true"},
     {"trpo", "CartPole-v1", "tuned", "the zoo's recipe",
      "steps=1e5 n_envs=2 n_steps=512 gamma=0.99 gae_lambda=0.98 cg_damping=1e-3 n_critic_updates=20"},
     {"trpo", "Acrobot-v1", "tuned", "the zoo's recipe",
      "steps=1e5 n_envs=2 n_steps=1024 gamma=0.99 gae_lambda=0.95 norm_obs=running norm_reward=true"},
+    {"trpo", "MountainCar-v0", "tuned", "the zoo's recipe",
+     "steps=1e5 n_envs=2 n_steps=1024 gamma=0.99 gae_lambda=0.95 n_critic_updates=20 norm_obs=running "
+     "norm_reward=true"},
+    {"trpo", "Pendulum-v1", "tuned", "the zoo's recipe without gSDE",
+     "steps=1e5 n_envs=2 n_steps=1024 gamma=0.9 gae_lambda=0.95 n_critic_updates=15"},
     {"reinforce", "CartPole-v1", "tuned", "eight episodes an update, returns to go minus a learned baseline",
      "steps=5e5 n_envs=8 episodes_per_env=1 returns=to_go baseline=learned gamma=0.99 learning_rate=1e-2 "
      "critic_learning_rate=1e-3 n_critic_updates=10"},
+    {"reinforce", "Acrobot-v1", "tuned", "the same with a smaller step and standardised observations",
+     "steps=5e5 n_envs=8 episodes_per_env=1 returns=to_go baseline=learned gamma=0.99 learning_rate=3e-3 "
+     "critic_learning_rate=1e-3 n_critic_updates=10 norm_obs=running"},
+    {"dqn", "CartPole-v1", "tuned",
+     "the zoo's rhythm with smaller duelling networks, double targets over three steps, a falling step size",
+     "steps=5e4 learning_rate=lin_2.3e-3 batch_size=128 buffer_size=5e4 learning_starts=1000 gamma=0.98 "
+     "target_update_interval=256 train_freq=256 gradient_steps=256 exploration_fraction=0.16 "
+     "exploration_final_eps=0.1 hidden=128,128 activation=tanh double_q=true dueling=true n_step=3"},
+    {"dqn", "CartPole-v1", "zoo", "RL Baselines3 Zoo", DQN_CARTPOLE},
+    {"dqn", "Acrobot-v1", "tuned",
+     "small duelling networks, double targets over three steps, a falling step size",
+     "steps=1e5 learning_rate=lin_1e-3 batch_size=128 buffer_size=5e4 learning_starts=1000 gamma=0.99 "
+     "target_update_interval=500 train_freq=4 gradient_steps=2 exploration_fraction=0.12 "
+     "exploration_final_eps=0.1 hidden=64,64 double_q=true dueling=true n_step=3"},
+    {"dqn", "Acrobot-v1", "zoo", "RL Baselines3 Zoo", DQN_ACROBOT},
+    {"dqn", "MountainCar-v0", "tuned",
+     "the zoo's recipe with small duelling networks, double targets over three steps, a falling step size",
+     "steps=1.2e5 learning_rate=lin_4e-3 batch_size=128 buffer_size=1e4 learning_starts=1000 gamma=0.98 "
+     "target_update_interval=600 train_freq=16 gradient_steps=8 exploration_fraction=0.2 "
+     "exploration_final_eps=0.07 hidden=64,64 activation=tanh double_q=true dueling=true n_step=3"},
+    {"dqn", "MountainCar-v0", "zoo", "RL Baselines3 Zoo", DQN_MOUNTAIN_CAR},
+    {"sac", "Pendulum-v1", "tuned", "small networks, one update a step",
+     "steps=2e4 hidden=64,64 batch_size=100 learning_rate=1e-3 ent_coef=0.5 buffer_size=2e4"},
+    {"sac", "Pendulum-v1", "rltools", "RLtools' zoo: the same",
+     "steps=2e4 hidden=64,64 batch_size=100 learning_rate=1e-3 ent_coef=0.5 buffer_size=2e4"},
 };
 #define N_PRESETS (int)(sizeof presets / sizeof *presets)
 

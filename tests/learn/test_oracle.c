@@ -4,12 +4,13 @@
  *
  * PPO is trained on random MDPs of a few states. Afterwards its critic must be the value function of the policy it
  * has become, and that policy close to the best one: V_critic against V^pi, and V^pi against V*, both computed
- * exactly from the tables. The time limit cuts many episodes, so a method that does not bootstrap there is found out.
+ * exactly from the tables. DQN's network must be Q*. The time limit cuts many episodes, so a method that does not
+ * bootstrap there is found out.
  */
 #include <math.h>
 #include <stdlib.h>
 #include <rein/run.h>
-#include "rl/net.h"
+#include "rl/acting.h"
 #include "support/check.h"
 #include "support/temp_dir.h"
 
@@ -124,9 +125,93 @@ static void test_ppo_learns_the_values_of_its_policy(void **state) {
     }
 }
 
+/* ---- DQN ----------------------------------------------------------------------------------------------- */
+
+#define DQN_SETTINGS                                                                                         \
+    {"env.horizon", "15"}, {"steps", "60000"}, {"n_envs", "4"}, {"train_freq", "1"}, {"batch_size", "128"},  \
+        {"learning_rate", "lin_3e-3"}, {"hidden", "32"}, {"gamma", "0.9"}, {"learning_starts", "1000"},      \
+        {"exploration_initial_eps", "0.5"}, {"exploration_final_eps", "0.5"}, {"buffer_size", "40000"},      \
+        {"target_update_interval", "200"}, {"threads", "1"}, {                                               \
+        "loss", "mse"                                                                                        \
+    }
+enum { DQN_COUNT = 20 };
+
+static void train_dqn(const char *mdp_file, const char *out, const rein_setting more[4]) {
+    rein_setting settings[DQN_COUNT] = {DQN_SETTINGS, {"env.file", mdp_file}};
+    for (int i = 0; i < 4; i++)
+        settings[16 + i] = more[i];
+    rein_train_opts opts = {.algo = "dqn",
+                            .env = "Mdp-v0",
+                            .settings = settings,
+                            .n_settings = DQN_COUNT,
+                            .out = out,
+                            .force = 1};
+    rein_summary summary;
+    assert_ok(rein_train(&opts, &summary));
+}
+
+/* the network's values in every state */
+static void ask_q(const rein_policy *policy, float q[STATES * ACTIONS]) {
+    const reini_net *net = (const reini_net *)policy;
+    reini_act_program act;
+    rein_exec *exec;
+    int32_t states[STATES];
+    for (int32_t s = 0; s < STATES; s++)
+        states[s] = s;
+    assert_ok(reini_act_program_init(&act, net, STATES, false, false, true));
+    assert_ok(reini_act_exec_new(&act, net, &exec));
+    rein_exec_rows(exec, act.rows, STATES);
+    rein_exec_bind(exec, act.in.obs, states, 0);
+    rein_exec_bind(exec, act.output, q, 0);
+    rein_exec_run(exec);
+    rein_exec_free(exec);
+    reini_act_program_release(&act);
+}
+
+/* Largest |Q - Q*| over the largest Q*; final states are never acted in. */
+static double q_error(const char *policy_file, const rein_mdp *mdp) {
+    double best[STATES], exact[STATES * ACTIONS], most = 0, off = 0;
+    float q[STATES * ACTIONS];
+    rein_policy *policy;
+    assert_ok(rein_policy_load(policy_file, &policy));
+    ask_q(policy, q);
+    assert_ok(rein_mdp_solve(mdp, GAMMA, 1e-9, best, NULL));
+    rein_mdp_lookahead(mdp, GAMMA, best, exact);
+    for (int i = 0; i < TERMINAL * ACTIONS; i++) {
+        most = fmax(most, fabs(exact[i]));
+        off = fmax(off, fabs(q[i] - exact[i]));
+    }
+    rein_policy_free(policy);
+    return off / most;
+}
+
+static void test_dqn_learns_the_best_values(void **state) {
+    static const rein_setting variants[][4] = {
+        {{"seed", "1"}, {"double_q", "false"}, {"dueling", "false"}, {"prioritized", "false"}},
+        {{"seed", "1"}, {"double_q", "true"}, {"dueling", "true"}, {"prioritized", "false"}},
+        {{"seed", "1"}, {"double_q", "true"}, {"dueling", "false"}, {"prioritized", "true"}},
+    };
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        char file[TEMP_PATH], out[TEMP_PATH], policy[TEMP_PATH + 32];
+        rein_mdp *mdp = random_mdp(seed);
+        snprintf(file, sizeof file, "%s", temp_path("mdp.json"));
+        snprintf(out, sizeof out, "%s", temp_path("dqn"));
+        snprintf(policy, sizeof policy, "%s/policy.safetensors", out);
+        assert_ok(rein_mdp_write(mdp, file));
+        for (int i = 0; i < 3; i++) {
+            train_dqn(file, out, variants[i]);
+            double off = q_error(policy, mdp);
+            print_message("# MDP %d, variant %d: Q off by %.2f%%\n", (int)seed, i, 100 * off);
+            assert_true(off < 0.03);
+        }
+        rein_mdp_free(mdp);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ppo_learns_the_values_of_its_policy),
+        cmocka_unit_test(test_dqn_learns_the_best_values),
     };
     return cmocka_run_group_tests_name("oracle", tests, temp_dir_make, temp_dir_remove);
 }

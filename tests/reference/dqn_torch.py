@@ -87,6 +87,9 @@ def make_memory(spec, rng):
             memory["next_obs"][t] = memory["obs"][t + 1]
     memory["first_mask"] = mask[0]
     memory["mask_after"] = mask[1:]  # of the observation that is acted on next
+    final_mask = mask[rng.permutation(STEPS)]
+    done = (memory["terminated"] | memory["truncated"])[:, None]
+    memory["next_mask"] = numpy.where(done, final_mask, mask[1:])  # of next_obs
     return memory
 
 
@@ -105,8 +108,7 @@ def n_step_batch(memory, index, n):
         rewards.append(total)
         discounts.append(0.0 if memory["terminated"][at] else factor)
         nexts.append(memory["next_obs"][at])
-        # nothing is known about the mask of a final observation: all actions count
-        masks.append(numpy.ones(ACTIONS) if done else memory["mask_after"][at])
+        masks.append(memory["next_mask"][at])
     return (numpy.array(rewards), numpy.array(discounts), numpy.array(nexts), numpy.array(masks))
 
 

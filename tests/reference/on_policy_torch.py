@@ -102,10 +102,12 @@ def mean_kl(spec, old, new, old_log_std, new_log_std, mask):
     if spec["kind"] == "gaussian":
         normal = torch.distributions.Normal
         kl = torch.distributions.kl_divergence(
-            normal(old, old_log_std.exp().expand_as(old)), normal(new, new_log_std.exp().expand_as(new)))
+            normal(old, old_log_std.exp().expand_as(old)),
+            normal(new, new_log_std.exp().expand_as(new)))
         return kl.sum(1).mean()
     total = 0.0
-    for p, q in zip(ppo_torch.head_log_probs(spec, old, mask), ppo_torch.head_log_probs(spec, new, mask)):
+    heads = zip(ppo_torch.head_log_probs(spec, old, mask), ppo_torch.head_log_probs(spec, new, mask))
+    for p, q in heads:
         weight = p.exp()
         total = total + torch.where(weight > 0, weight * (p - q), torch.zeros_like(p)).sum(1)
     return total.mean()
@@ -134,7 +136,7 @@ def trpo(name, spec, folder):
     rng = numpy.random.default_rng(spec["seed"] + 200)
     initial = ppo_torch.make_parameters(spec, rng)
     arrays_in = ppo_torch.make_batch(spec, initial, rng)
-    direction = {k: f32(rng.normal(0, 1, v.shape)) for k, v in initial.items() if k in actor_names(initial)}
+    direction = {k: f32(rng.normal(0, 1, initial[k].shape)) for k in actor_names(initial)}
     batch, params = tensors_of(arrays_in), leaves(initial)
     names = actor_names(params)
     actor = [params[k] for k in names]
@@ -165,8 +167,8 @@ def trpo(name, spec, folder):
         x = conjugate_gradient(product, g, config["cg_steps"])
         scale = torch.sqrt(2 * config["target_kl"] / x.dot(product(x)))
         if step == 0:
-            first = {"gradient": g, "fisher_product": fisher(flat([torch.tensor(direction[k]) for k in names])),
-                     "cg_solution": x, "step": scale * x}
+            v = flat([torch.tensor(direction[k]) for k in names])
+            first = {"gradient": g, "fisher_product": fisher(v), "cg_solution": x, "step": scale * x}
         start = flat(actor).detach().clone()
         fraction = 1.0
         for _ in range(config["tries"]):
@@ -178,8 +180,9 @@ def trpo(name, spec, folder):
             fraction *= config["shrink"]
         else:
             raise SystemExit("no step")
-        updates.append({"surrogate": surrogate.item(), "entropy": entropy.item(), "grad_norm": g.norm().item(),
-                        "kl": kl_after.item(), "gain": (after - surrogate).item(), "fraction": fraction,
+        updates.append({"surrogate": surrogate.item(), "entropy": entropy.item(),
+                        "grad_norm": g.norm().item(), "kl": kl_after.item(), "gain": (after - surrogate).item(),
+                        "fraction": fraction,
                         "old_output": f32(old.numpy()), "old_log_prob": f32(logp_old.numpy())})
         print(name, step, "fraction", fraction, "kl", kl_after.item(), "of", config["target_kl"])
     shapes, at, split = [initial[k].shape for k in names], 0, {k: {} for k in first}
@@ -199,12 +202,12 @@ def trpo(name, spec, folder):
         losses.append(loss.item())
     ppo_torch.write(folder / ("trpo_torch_%s.json" % name), ppo_torch.plain({
         "file": "TRPO reference, variant " + name, "torch": torch.__version__, "config": config,
-        "definitions": {"fisher_product": "Hessian of mean KL(old || new) times direction, by autograd twice",
+        "definitions": {"fisher_product": "Hessian of mean KL(old || new) times direction",
                         "cg_solution": "(F + damping)^-1 gradient after cg_steps"},
         "parameters": initial, "batch": arrays_in, "direction": direction, "updates": updates,
         "gradient": split["gradient"], "fisher_product": split["fisher_product"],
-        "cg_solution": split["cg_solution"], "step": split["step"], "value_loss": sum(losses) / len(losses),
-        "final_parameters": arrays(params)}))
+        "cg_solution": split["cg_solution"], "step": split["step"],
+        "value_loss": sum(losses) / len(losses), "final_parameters": arrays(params)}))
 
 
 # ---- REINFORCE ----------------------------------------------------------------------------------
@@ -256,7 +259,8 @@ def reinforce(folder):
             w = weights(returns, baseline)
             params = leaves(initial)
             actor = [params[k] for k in actor_names(params)]
-            parts = torch.stack([flat(torch.autograd.grad(loss_of(params, w, s, 0.0), actor)) for s in spans])
+            parts = torch.stack(
+                [flat(torch.autograd.grad(loss_of(params, w, s, 0.0), actor)) for s in spans])
             mean = parts.mean(0)
             variance = ((parts - mean) ** 2).sum() / (len(spans) * (len(spans) - 1))
             modes[returns + " " + baseline] = {"weights": w, "variance": variance.item(),
