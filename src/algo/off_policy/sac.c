@@ -21,7 +21,7 @@
  */
 #include <math.h>
 #include <string.h>
-#include "algo/algo.h"
+#include "algo/off_policy/memory_loss.h"
 #include "base/clock.h"
 #include "rl/acting.h"
 #include "rl/stepper.h"
@@ -81,19 +81,6 @@ static const char *const sac_metrics[] = {
 /* updates in a row that were not finite before the run is given up; streams of random actions */
 enum { GIVE_UP_AFTER = 100, TARGET_STREAM = 1, ACTOR_STREAM = 2, ACT_STREAM = 3 };
 
-/* One loss: its graph, what it reads, and what it tells. */
-typedef struct loss_graph {
-    rein_graph *g;
-    rein_program *program;
-    rein_exec *exec;
-    int rows, observations, transitions;                     /* extents: of a batch, and of the memory */
-    int actor, online, target;                               /* slots; target of the critics' loss only */
-    rein_tensor *row, *next_row, *index, *reward, *discount; /* (rows x 1) */
-    rein_tensor *obs, *action;                               /* (memory x ...) */
-    rein_tensor *key, *alpha;
-    rein_tensor *loss, *mean; /* mean: of Q in the critics' loss, of log pi in the actor's */
-} loss_graph;
-
 /* Adam on log alpha. */
 typedef struct price {
     double log_alpha, m, v;
@@ -113,7 +100,10 @@ typedef struct sac {
     reini_stepper *stepper;
     reini_act_program act;
     rein_exec *act_exec;
-    loss_graph critic, improve;
+    reini_memory_loss critic, improve;
+    struct {
+        rein_tensor *critic, *improve; /* alpha in the two graphs */
+    } alpha;
 
     int64_t env_steps, updates;
     int64_t skipped, skipped_in_a_row;
@@ -121,43 +111,30 @@ typedef struct sac {
 
 /* ---- the objectives ------------------------------------------------------------------------------------ */
 
-static rein_tensor *column(loss_graph *l, rein_tensor **input, const char *name, rein_dtype dtype) {
-    return *input = rein_input(l->g, name, dtype, l->rows, 1, (int[]){1});
-}
-
 /* E[sum_i (Q_i(s, a) - y)^2 / 2] */
-static rein_tensor *critic_loss(sac *s, loss_graph *l) {
-    rein_tensor *now = rein_gather(l->obs, column(l, &l->row, "row", REIN_I32));
-    rein_tensor *action = rein_gather(l->action, column(l, &l->index, "index", REIN_I32));
-    rein_tensor *next = rein_gather(l->obs, column(l, &l->next_row, "next_row", REIN_I32));
-    rein_tensor *reward = column(l, &l->reward, "reward", REIN_F32);
-    rein_tensor *discount = column(l, &l->discount, "discount", REIN_F32);
-
-    rein_tensor *logp;
+static rein_tensor *critic_loss(sac *s, reini_memory_loss *l) {
+    const rein_env_type *env = s->context.env;
+    rein_tensor *now = reini_loss_now(l), *next = reini_loss_next(l), *logp;
     reini_net_inputs in = {.obs = next};
     reini_net_heads heads = reini_net_build(s->policy, l->actor, &in, true, false);
     rein_tensor *drawn = rein_dist_draw(&heads.dist, l->key, &logp);
     rein_tensor *follows = reini_twin_least(reini_twin_build(&s->twin, l->target, next, drawn));
-    follows = rein_sub(follows, rein_mul(l->alpha, logp));
-    /* chosen, not multiplied by 0: where an episode ended, no number that follows may count */
-    follows = rein_where(discount, rein_mul(discount, follows), rein_constant(l->g, 0));
-    rein_tensor *y = rein_stop_gradient(rein_add(reward, follows));
+    rein_tensor *y = reini_loss_target(l, rein_sub(follows, rein_mul(s->alpha.critic, logp)));
 
-    rein_tensor *q = reini_twin_build(&s->twin, l->online, now, action);
+    rein_tensor *q = reini_twin_build(&s->twin, l->online, now, reini_loss_action(l, env));
     l->mean = rein_mean(q);
     return rein_scale(rein_mean(rein_sum(rein_square(rein_sub(q, y)))), 0.5);
 }
 
 /* E[alpha log pi(a|s) - min_i Q_i(s, a)] */
-static rein_tensor *actor_loss(sac *s, loss_graph *l) {
-    rein_tensor *now = rein_gather(l->obs, column(l, &l->row, "row", REIN_I32));
-    rein_tensor *logp;
+static rein_tensor *actor_loss(sac *s, reini_memory_loss *l) {
+    rein_tensor *now = reini_loss_now(l), *logp;
     reini_net_inputs in = {.obs = now};
     reini_net_heads heads = reini_net_build(s->policy, l->actor, &in, true, false);
     rein_tensor *drawn = rein_dist_draw(&heads.dist, l->key, &logp);
     rein_tensor *q = reini_twin_least(reini_twin_build(&s->twin, l->online, now, drawn));
     l->mean = rein_mean(logp);
-    return rein_mean(rein_sub(rein_mul(l->alpha, logp), q));
+    return rein_mean(rein_sub(rein_mul(s->alpha.improve, logp), q));
 }
 
 /* ---- learning ------------------------------------------------------------------------------------------ */
@@ -166,14 +143,14 @@ static double progress(const sac *s) {
     return fmin((double)s->env_steps / (double)s->context.total_steps, 1);
 }
 
-static void run(sac *s, loss_graph *l, uint32_t stream) {
-    rein_exec_set(l->exec, l->alpha, exp(s->price.log_alpha));
+static void run(sac *s, const reini_memory_loss *l, const rein_tensor *alpha, uint32_t stream) {
+    rein_exec_set(l->exec, alpha, exp(s->price.log_alpha));
     rein_exec_key(l->exec, l->key, s->context.seed, stream, (uint64_t)s->updates, 0);
     rein_exec_run(l->exec);
 }
 
 /* a step of gradient descent; nothing changes when loss or gradient is not finite */
-static rein_optim_result descend(const loss_graph *l, rein_optim *optim, rein_store *params,
+static rein_optim_result descend(const reini_memory_loss *l, rein_optim *optim, rein_store *params,
                                  const rein_store *grads, double rate) {
     rein_optim_result skipped = {.skipped = 1, .grad_norm = NAN};
     return isfinite(rein_exec_scalar(l->exec, l->loss)) ? rein_optim_step(optim, params, grads, rate)
@@ -203,10 +180,10 @@ static void update(sac *s, double *sum) {
     reini_replay_sample(s->replay, c->batch_size, s->context.seed, (uint64_t)s->updates, s->batch->index);
     reini_batch_fill(s->batch, s->replay, c->batch_size, (int)c->n_step, c->gamma);
 
-    run(s, &s->critic, TARGET_STREAM);
+    run(s, &s->critic, s->alpha.critic, TARGET_STREAM);
     rein_optim_result judged =
         descend(&s->critic, s->twin.optim, s->twin.online, s->twin.grads, rate * c->critic_rate);
-    run(s, &s->improve, ACTOR_STREAM);
+    run(s, &s->improve, s->alpha.improve, ACTOR_STREAM);
     double logp = rein_exec_scalar(s->improve.exec, s->improve.mean);
     rein_optim_result improved = descend(&s->improve, s->optim, s->policy->store, s->grads, rate);
     if (c->auto_ent_coef && !improved.skipped)
@@ -294,58 +271,42 @@ static void sac_iterate(void *self, reini_report *report) {
 
 static rein_status sac_check(const void *config, const reini_context *context) {
     const sac_config *c = config;
-    const rein_env_type *env = context->env;
-    if (env->act.kind != REIN_SPACE_BOX)
-        return reini_fail(REIN_USAGE, "sac needs box actions, %s takes others: dqn or ppo fit", env->id);
-    if (env->obs.kind != REIN_SPACE_BOX)
-        return reini_fail(REIN_USAGE, "sac needs box observations; %s has others", env->id);
-    if (c->buffer_size < c->n_envs)
-        return reini_fail(REIN_USAGE, "buffer_size: %lld is less than one step of n_envs = %lld environments",
-                          (long long)c->buffer_size, (long long)c->n_envs);
-    if (c->gradient_steps == 0)
-        return reini_fail(REIN_USAGE, "gradient_steps: 0 learns nothing; 1 or more, or -1 for as many as "
-                                      "environment steps were made");
+    return reini_loss_check("sac", context, c->buffer_size, c->n_envs, c->gradient_steps);
+}
+
+static rein_status build_critic_graph(sac *s) {
+    reini_memory_loss *l = &s->critic;
+    REINI_TRY(reini_memory_loss_begin(l, s->context.env, s->replay, s->config.batch_size));
+    l->actor = rein_slot(l->g, s->policy->layout);
+    l->online = rein_slot(l->g, s->twin.layout);
+    l->target = rein_slot(l->g, s->twin.layout);
+    s->alpha.critic = rein_uniform(l->g, "alpha", 1);
+    l->loss = rein_output(critic_loss(s, l), "loss");
+    l->mean = rein_output(l->mean, "mean");
+    int gradient = rein_gradient(l->loss, l->online, NULL);
+    REINI_TRY(reini_memory_loss_finish(l, &s->context));
+    reini_memory_loss_bind(l, s->replay, s->batch);
+    rein_exec_bind_store(l->exec, l->actor, s->policy->store);
+    rein_exec_bind_store(l->exec, l->online, s->twin.online);
+    rein_exec_bind_store(l->exec, l->target, s->twin.target);
+    rein_exec_bind_gradient(l->exec, gradient, s->twin.grads);
     return REIN_OK;
 }
 
-static rein_status build_graph(sac *s, loss_graph *l, bool critic) {
-    const rein_env_type *env = s->context.env;
-    l->g = rein_graph_new(REIN_F32);
-    if (l->g == NULL)
-        return reini_fail_memory(1 << 16, "SAC's losses");
-    l->rows = rein_extent(l->g, "rows", s->config.batch_size);
-    l->observations = rein_extent(l->g, "observations", s->replay->rows);
-    l->transitions = rein_extent(l->g, "transitions", s->replay->capacity);
+static rein_status build_actor_graph(sac *s) {
+    reini_memory_loss *l = &s->improve;
+    REINI_TRY(reini_memory_loss_begin(l, s->context.env, s->replay, s->config.batch_size));
     l->actor = rein_slot(l->g, s->policy->layout);
     l->online = rein_slot(l->g, s->twin.layout);
-    l->obs = rein_input(l->g, "obs", REIN_F32, l->observations, 1, &env->obs.size);
-    l->key = rein_key(l->g, "key");
-    l->alpha = rein_uniform(l->g, "alpha", 1);
-    if (critic) {
-        l->target = rein_slot(l->g, s->twin.layout);
-        l->action = rein_input(l->g, "action", REIN_F32, l->transitions, 1, &env->act.size);
-    }
-    l->loss = rein_output(critic ? critic_loss(s, l) : actor_loss(s, l), "loss");
+    s->alpha.improve = rein_uniform(l->g, "alpha", 1);
+    l->loss = rein_output(actor_loss(s, l), "loss");
     l->mean = rein_output(l->mean, "mean");
-    int gradient = rein_gradient(l->loss, critic ? l->online : l->actor, NULL);
-    REINI_TRY(rein_compile(l->g, &(rein_compile_opts){.matmul = s->context.matmul}, &l->program));
-    REINI_TRY(rein_exec_new(l->program, s->context.pool, &l->exec));
+    int gradient = rein_gradient(l->loss, l->actor, NULL);
+    REINI_TRY(reini_memory_loss_finish(l, &s->context));
+    reini_memory_loss_bind(l, s->replay, s->batch);
     rein_exec_bind_store(l->exec, l->actor, s->policy->store);
     rein_exec_bind_store(l->exec, l->online, s->twin.online);
-    rein_exec_bind_gradient(l->exec, gradient, critic ? s->twin.grads : s->grads);
-    rein_exec_rows(l->exec, l->rows, s->config.batch_size);
-    rein_exec_rows(l->exec, l->observations, s->replay->rows);
-    rein_exec_rows(l->exec, l->transitions, s->replay->capacity);
-    rein_exec_bind(l->exec, l->obs, s->replay->obs, 0);
-    rein_exec_bind(l->exec, l->row, s->batch->row, 0);
-    if (!critic)
-        return REIN_OK;
-    rein_exec_bind_store(l->exec, l->target, s->twin.target);
-    rein_exec_bind(l->exec, l->action, s->replay->action, 0);
-    rein_exec_bind(l->exec, l->next_row, s->batch->next_row, 0);
-    rein_exec_bind(l->exec, l->index, s->batch->index, 0);
-    rein_exec_bind(l->exec, l->reward, s->batch->reward, 0);
-    rein_exec_bind(l->exec, l->discount, s->batch->discount, 0);
+    rein_exec_bind_gradient(l->exec, gradient, s->grads);
     return REIN_OK;
 }
 
@@ -378,22 +339,16 @@ static rein_status sac_fill(sac *s) {
     REINI_TRY(reini_act_exec_new(&s->act, s->policy, &s->act_exec));
     rein_exec_rows(s->act_exec, s->act.rows, c->n_envs);
     s->price.log_alpha = log(c->ent_coef);
-    REINI_TRY(build_graph(s, &s->critic, true));
-    return build_graph(s, &s->improve, false);
-}
-
-static void graph_release(loss_graph *l) {
-    rein_exec_free(l->exec);
-    rein_program_free(l->program);
-    rein_graph_free(l->g);
+    REINI_TRY(build_critic_graph(s));
+    return build_actor_graph(s);
 }
 
 static void sac_destroy(void *self) {
     sac *s = self;
     if (s == NULL)
         return;
-    graph_release(&s->critic);
-    graph_release(&s->improve);
+    reini_memory_loss_release(&s->critic);
+    reini_memory_loss_release(&s->improve);
     rein_exec_free(s->act_exec);
     reini_act_program_release(&s->act);
     reini_stepper_free(s->stepper);
