@@ -2,10 +2,12 @@
 """Rein beside its peers, in one call: alternating runs, medians, ratios.
 
     bench/compare.py [--rein build/rein] [--rltools BINARY] [--rltools-mkl BINARY] [--python PYTHON]
+                     [--rltools-sac BINARY] [--mdp-python PYTHON] [--aitoolbox BINARY]
                      [--runs 5] [--only NAME,...] [--out bench/results/compare.json]
 
---rltools is RLtools' zoo binary for PPO on Pendulum-v1, built with its benchmark define; --python an interpreter
-with stable-baselines3, torch and gymnasium. Without them the peer's columns stay empty. Standard library only.
+--rltools is RLtools' zoo binary for PPO on Pendulum-v1, built with its benchmark define, --rltools-sac the one for
+SAC; --python an interpreter with stable-baselines3, torch and gymnasium, --mdp-python one with pymdptoolbox;
+--aitoolbox the program of peers/aitoolbox_vi.cpp. Without them the peer's columns stay empty. Standard library only.
 """
 import argparse
 import json
@@ -35,9 +37,9 @@ def run(command, **extra):
     return wall, done.stdout
 
 
-def rein(args, *words):
+def rein(args, *words, algo="ppo"):
     with tempfile.TemporaryDirectory() as out:
-        command = [args.rein, "train", "ppo", *words, "--out", os.path.join(out, "run"), "--quiet", "--json"]
+        command = [args.rein, "train", algo, *words, "--out", os.path.join(out, "run"), "--quiet", "--json"]
         wall, text = run(command)
         summary = json.loads(text.strip().splitlines()[-1])
         summary["process_s"] = wall
@@ -127,6 +129,50 @@ def cartpole_default(args):
     return alternate(10, {"rein 2 threads": ours})
 
 
+def pendulum_sac(args):
+    """SAC on Pendulum-v1, RLtools' recipe: 20k steps, an update each, [64,64], batch 100."""
+    def ours(threads):
+        def once():
+            s = rein(args, "--env", "Pendulum-v1", "--preset", "rltools", "--threads", str(threads), "--seed",
+                     str(once.seed), "--eval_episodes", "2000", algo="sac")
+            once.seed = (once.seed + 1) % 5
+            return {"s": s["process_s"], "train_s": s["wall_s"], "return": s["eval_return_mean"]}
+        once.seed = 0
+        return once
+
+    def theirs():
+        wall, text = run([args.rltools_sac, str(theirs.seed)])
+        theirs.seed = (theirs.seed + 1) % 5
+        return {"s": wall, "train_s": float(re.search(r"Time: ([0-9.]+)s", text).group(1)),
+                "return": float(re.search(r"Mean return: (-?[0-9.]+)", text).group(1))}
+    theirs.seed = 0
+    variants = {"rein 1 thread": ours(1), "rein 2 threads": ours(2)}
+    if args.rltools_sac:
+        variants["RLtools OpenBLAS"] = theirs
+    return alternate(args.runs, variants)
+
+
+def planning(args):
+    """Sweeps of value iteration, slippery grid of a million states, against memory and peers."""
+    _, text = run([os.path.join(os.path.dirname(args.rein), "bench", "bench_planning")])
+    records = {"rein": [{"text": text}]}
+    if args.aitoolbox:
+        records["AI-Toolbox"] = [{"text": run([args.aitoolbox])[1]}]
+    if args.mdp_python:
+        peer = os.path.join(HERE, "peers", "mdptoolbox_vi.py")
+        records["pymdptoolbox"] = [{"text": run([args.mdp_python, "-W", "ignore", peer])[1]}]
+    return records
+
+
+def q_learning(args):
+    """Q-learning on FrozenLake-v1, 1e8 updates, one thread, the whole command."""
+    def ours():
+        s = rein(args, "--env", "FrozenLake-v1", "--preset", "none", "--steps", "1e8", "--threads", "1",
+                 algo="q-learning")
+        return {"s": s["process_s"], "train_s": s["wall_s"], "return": s["eval_return_mean"]}
+    return alternate(args.runs, {"rein 1 thread": ours})
+
+
 def environments(args):
     """Environment steps a second, random actions, one thread."""
     _, text = run([os.path.join(os.path.dirname(args.rein), "bench", "bench_env")])
@@ -148,7 +194,7 @@ def footprint(args):
 
 
 BENCHMARKS = {"pendulum": pendulum, "cartpole-zoo": cartpole_zoo, "cartpole-default": cartpole_default,
-              "environments": environments, "footprint": footprint}
+              "pendulum-sac": pendulum_sac, "planning": planning, "q-learning": q_learning, "environments": environments, "footprint": footprint}
 
 
 def machine():
@@ -185,6 +231,9 @@ def main():
     parser.add_argument("--rltools", default=os.environ.get("REIN_PEER_RLTOOLS"))
     parser.add_argument("--rltools-mkl", default=os.environ.get("REIN_PEER_RLTOOLS_MKL"))
     parser.add_argument("--python", default=os.environ.get("REIN_PEER_PYTHON"))
+    parser.add_argument("--rltools-sac", default=os.environ.get("REIN_PEER_RLTOOLS_SAC"))
+    parser.add_argument("--mdp-python", default=os.environ.get("REIN_PEER_MDP_PYTHON"))
+    parser.add_argument("--aitoolbox", default=os.environ.get("REIN_PEER_AITOOLBOX"))
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--no-bf16", dest="bf16", action="store_false")
     parser.add_argument("--only", default=",".join(BENCHMARKS))

@@ -24,6 +24,8 @@ extern const reini_algo reini_algo_a2c;
 extern const reini_algo reini_algo_trpo;
 extern const reini_algo reini_algo_ppo;
 extern const reini_algo reini_algo_dqn;
+extern const reini_algo reini_algo_ddpg;
+extern const reini_algo reini_algo_td3;
 extern const reini_algo reini_algo_sac;
 
 static const reini_algo *const algorithms[] = {
@@ -51,6 +53,8 @@ static const reini_algo *const algorithms[] = {
     &reini_algo_ppo,
     /* off-policy */
     &reini_algo_dqn,
+    &reini_algo_ddpg,
+    &reini_algo_td3,
     &reini_algo_sac,
 };
 enum { COUNT = sizeof algorithms / sizeof *algorithms };

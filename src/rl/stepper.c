@@ -175,6 +175,10 @@ void reini_stepper_step(reini_stepper *s) {
 
 /* ---- queries ------------------------------------------------------------------------------------------- */
 
+bool reini_stepper_ended(const reini_stepper *s, int64_t i) {
+    return s->terminated[i] | s->truncated[i];
+}
+
 rein_status reini_stepper_fault(const reini_stepper *s) {
     return rein_vec_fault(s->vec);
 }

@@ -25,6 +25,8 @@ void *reini_stepper_action(reini_stepper *stepper);
 void reini_stepper_random(reini_stepper *stepper);
 /* Steps all environments with those actions and adds the step to the replay. */
 void reini_stepper_step(reini_stepper *stepper);
+/* Whether environment i's episode ended in the last step. */
+bool reini_stepper_ended(const reini_stepper *stepper, int64_t i);
 /* rein_vec_fault of the environments. */
 rein_status reini_stepper_fault(const reini_stepper *stepper);
 const reini_episodes *reini_stepper_episodes(const reini_stepper *stepper);

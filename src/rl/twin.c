@@ -3,42 +3,34 @@
  */
 #include "rl/twin.h"
 
-#include <math.h>
-#include <stdio.h>
-#include <string.h>
-
 enum { CRITIC_STREAM = 0x43524954 };
 
-static rein_tensor *layer(const reini_twin *twin, int slot, int k, rein_tensor *x, int in, int out,
-                          rein_activation act) {
+rein_tensor *reini_twin_one(const reini_twin *twin, int slot, int k, rein_tensor *obs, rein_tensor *action) {
     static const rein_init init = {REIN_INIT_KAIMING,
                                    0.57735026918962576}; /* 1 / sqrt(3): PyTorch's default */
-    rein_graph *g = rein_tensor_graph(x);
-    char weight[32], bias[32];
-    snprintf(weight, sizeof weight, "q.%d.weight", k);
-    snprintf(bias, sizeof bias, "q.%d.bias", k);
-    rein_tensor *w = rein_param(g, slot, weight, 3, (int[]){twin->count, in, out}, init);
-    rein_tensor *b =
-        rein_param(g, slot, bias, 2, (int[]){twin->count, out}, (rein_init){REIN_INIT_CONSTANT, 0});
-    return rein_dense(x, w, b, act);
+    const char *names[] = {"q0", "q1"};
+    return rein_mlp(rein_concat(obs, action), slot, names[k], twin->hidden.count, twin->hidden.at,
+                    twin->activation, init, 1, init);
 }
 
-rein_tensor *reini_twin_build(const reini_twin *twin, int slot, rein_tensor *obs, rein_tensor *action) {
-    rein_tensor *x = rein_concat(obs, action);
-    int in = (int)rein_tensor_width(x);
-    for (int k = 0; k < twin->hidden.count; k++) {
-        x = layer(twin, slot, k, x, in, twin->hidden.at[k], twin->activation);
-        in = twin->hidden.at[k];
-    }
-    x = layer(twin, slot, twin->hidden.count, x, in, 1, REIN_ACT_IDENTITY);
-    return rein_reshape(x, 1, &twin->count);
-}
-
-rein_tensor *reini_twin_least(rein_tensor *q) {
-    rein_tensor *least = rein_slice(q, 0, 1);
-    for (int k = 1; k < (int)rein_tensor_width(q); k++)
-        least = rein_min(least, rein_slice(q, k, 1));
+rein_tensor *reini_twin_least(const reini_twin *twin, int slot, rein_tensor *obs, rein_tensor *action) {
+    rein_tensor *least = reini_twin_one(twin, slot, 0, obs, action);
+    for (int k = 1; k < twin->count; k++)
+        least = rein_min(least, reini_twin_one(twin, slot, k, obs, action));
     return least;
+}
+
+rein_tensor *reini_twin_errors(const reini_twin *twin, int slot, rein_tensor *obs, rein_tensor *action,
+                               rein_tensor *y, rein_tensor **mean) {
+    rein_tensor *errors = NULL, *sum = NULL;
+    for (int k = 0; k < twin->count; k++) {
+        rein_tensor *q = reini_twin_one(twin, slot, k, obs, action);
+        rein_tensor *error = rein_square(rein_sub(q, y));
+        errors = errors != NULL ? rein_add(errors, error) : error;
+        sum = sum != NULL ? rein_add(sum, q) : q;
+    }
+    *mean = rein_scale(rein_mean(sum), 1.0 / twin->count);
+    return errors;
 }
 
 /* every parameter is declared before the first store is made */
@@ -50,7 +42,7 @@ static rein_status declare(reini_twin *twin, int obs_size, int act_size) {
     int rows = rein_extent(g, "rows", 1), slot = rein_slot(g, twin->layout);
     rein_tensor *obs = rein_input(g, "obs", REIN_F32, rows, 1, &obs_size);
     rein_tensor *action = rein_input(g, "action", REIN_F32, rows, 1, &act_size);
-    rein_output(reini_twin_build(twin, slot, obs, action), "q");
+    rein_output(reini_twin_least(twin, slot, obs, action), "q");
     rein_status status = rein_compile(g, NULL, &program);
     rein_program_free(program);
     rein_graph_free(g);

@@ -8,6 +8,7 @@
 rein_status reini_memory_loss_begin(reini_memory_loss *l, const rein_env_type *env,
                                     const reini_replay *replay, int64_t batch_size) {
     memset(l, 0, sizeof *l);
+    l->batch_size = batch_size;
     l->g = rein_graph_new(REIN_F32);
     if (l->g == NULL)
         return reini_fail_memory(1 << 16, "a loss");
@@ -47,8 +48,15 @@ rein_tensor *reini_loss_target(reini_memory_loss *l, rein_tensor *follows) {
     return rein_stop_gradient(rein_add(reward, follows));
 }
 
+/* equal tiles of at most 64 rows, so that no thread gets a rest */
+static int tile_of(int64_t rows) {
+    int64_t tiles = (rows + 63) / 64, each = (rows + tiles - 1) / tiles;
+    return (int)((each + 3) / 4 * 4);
+}
+
 rein_status reini_memory_loss_finish(reini_memory_loss *l, const reini_context *context) {
-    REINI_TRY(rein_compile(l->g, &(rein_compile_opts){.matmul = context->matmul}, &l->program));
+    REINI_TRY(rein_compile(
+        l->g, &(rein_compile_opts){.matmul = context->matmul, .tile = tile_of(l->batch_size)}, &l->program));
     return rein_exec_new(l->program, context->pool, &l->exec);
 }
 
@@ -78,7 +86,7 @@ void reini_memory_loss_release(reini_memory_loss *l) {
 }
 
 rein_status reini_loss_check(const char *name, const reini_context *context, int64_t buffer_size,
-                               int64_t n_envs, int64_t gradient_steps) {
+                             int64_t n_envs, int64_t gradient_steps) {
     const rein_env_type *env = context->env;
     if (env->act.kind != REIN_SPACE_BOX)
         return reini_fail(REIN_USAGE, "%s needs box actions, %s takes others: dqn or ppo fit", name, env->id);

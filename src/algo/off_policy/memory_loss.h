@@ -14,6 +14,7 @@ typedef struct reini_memory_loss {
     rein_graph *g;
     rein_program *program;
     rein_exec *exec;
+    int64_t batch_size;
     int rows, observations, transitions;                     /* extents: of a batch, and of the memory */
     int actor, online, target, old;                          /* slots, as far as the method declares them */
     rein_tensor *row, *next_row, *index, *reward, *discount; /* (rows x 1), NULL when not used */
@@ -39,6 +40,6 @@ void reini_memory_loss_release(reini_memory_loss *l);
 
 /* Rules that these methods have in common; name: the method's. */
 rein_status reini_loss_check(const char *name, const reini_context *context, int64_t buffer_size,
-                               int64_t n_envs, int64_t gradient_steps);
+                             int64_t n_envs, int64_t gradient_steps);
 
 #endif

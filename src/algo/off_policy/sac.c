@@ -118,12 +118,11 @@ static rein_tensor *critic_loss(sac *s, reini_memory_loss *l) {
     reini_net_inputs in = {.obs = next};
     reini_net_heads heads = reini_net_build(s->policy, l->actor, &in, true, false);
     rein_tensor *drawn = rein_dist_draw(&heads.dist, l->key, &logp);
-    rein_tensor *follows = reini_twin_least(reini_twin_build(&s->twin, l->target, next, drawn));
+    rein_tensor *follows = reini_twin_least(&s->twin, l->target, next, drawn);
     rein_tensor *y = reini_loss_target(l, rein_sub(follows, rein_mul(s->alpha.critic, logp)));
 
-    rein_tensor *q = reini_twin_build(&s->twin, l->online, now, reini_loss_action(l, env));
-    l->mean = rein_mean(q);
-    return rein_scale(rein_mean(rein_sum(rein_square(rein_sub(q, y)))), 0.5);
+    rein_tensor *action = reini_loss_action(l, env);
+    return rein_scale(rein_mean(reini_twin_errors(&s->twin, l->online, now, action, y, &l->mean)), 0.5);
 }
 
 /* E[alpha log pi(a|s) - min_i Q_i(s, a)] */
@@ -132,7 +131,7 @@ static rein_tensor *actor_loss(sac *s, reini_memory_loss *l) {
     reini_net_inputs in = {.obs = now};
     reini_net_heads heads = reini_net_build(s->policy, l->actor, &in, true, false);
     rein_tensor *drawn = rein_dist_draw(&heads.dist, l->key, &logp);
-    rein_tensor *q = reini_twin_least(reini_twin_build(&s->twin, l->online, now, drawn));
+    rein_tensor *q = reini_twin_least(&s->twin, l->online, now, drawn);
     l->mean = rein_mean(logp);
     return rein_mean(rein_sub(rein_mul(s->alpha.improve, logp), q));
 }
