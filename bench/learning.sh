@@ -38,4 +38,6 @@ reinforce Acrobot-v1 tuned
 dqn CartPole-v1 tuned
 dqn Acrobot-v1 tuned
 dqn MountainCar-v0 tuned
+sac Pendulum-v1 tuned
+td3 Pendulum-v1 tuned
 RUNS

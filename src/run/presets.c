@@ -122,14 +122,16 @@ static const rein_preset presets[] = {
      "target_update_interval=600 train_freq=16 gradient_steps=8 exploration_fraction=0.2 "
      "exploration_final_eps=0.07 hidden=64,64 activation=tanh double_q=true dueling=true n_step=3"},
     {"dqn", "MountainCar-v0", "zoo", "RL Baselines3 Zoo", DQN_MOUNTAIN_CAR},
-    {"td3", "Pendulum-v1", "tuned", "small networks, one update a step",
-     "steps=2e4 hidden=64,64 batch_size=100 buffer_size=2e4"},
+    {"td3", "Pendulum-v1", "tuned",
+     "small networks, one update a step, an Adam that is careful with small gradients",
+     "steps=2e4 hidden=64,64 batch_size=100 buffer_size=2e4 adam_eps=3e-4"},
     {"td3", "Pendulum-v1", "rltools", "RLtools' zoo: the same",
-     "steps=2e4 hidden=64,64 batch_size=100 buffer_size=2e4"},
-    {"sac", "Pendulum-v1", "tuned", "small networks, one update a step",
-     "steps=2e4 hidden=64,64 batch_size=100 learning_rate=1e-3 ent_coef=0.5 buffer_size=2e4"},
+     "steps=2e4 hidden=64,64 batch_size=100 buffer_size=2e4 adam_eps=3e-4"},
+    {"sac", "Pendulum-v1", "tuned",
+     "small networks, one update a step, an Adam that is careful with small gradients",
+     "steps=2e4 hidden=64,64 batch_size=100 learning_rate=1e-3 ent_coef=0.5 buffer_size=2e4 adam_eps=3e-4"},
     {"sac", "Pendulum-v1", "rltools", "RLtools' zoo: the same",
-     "steps=2e4 hidden=64,64 batch_size=100 learning_rate=1e-3 ent_coef=0.5 buffer_size=2e4"},
+     "steps=2e4 hidden=64,64 batch_size=100 learning_rate=1e-3 ent_coef=0.5 buffer_size=2e4 adam_eps=3e-4"},
 };
 #define N_PRESETS (int)(sizeof presets / sizeof *presets)
 
