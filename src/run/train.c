@@ -49,8 +49,8 @@ static rein_status open_outputs(reini_run *run, const reini_task *task, int64_t 
     int at = snprintf(label, sizeof label, "%s %.100s", setup->algo->name, setup->env->id);
     if (task->dir != task->resume_dir)
         snprintf(label + at, sizeof label - (size_t)at, " seed %lld", (long long)setup->run.seed);
-    REINI_TRY(reini_progress_new(task->progress, label, setup->run.steps, run->count.env_steps,
-                                 &run->progress));
+    REINI_TRY(
+        reini_progress_new(task->progress, label, setup->run.steps, run->count.env_steps, &run->progress));
     if (setup->algo->unit)
         reini_progress_count(run->progress, setup->algo->unit);
     return REIN_OK;

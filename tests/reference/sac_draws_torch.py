@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Reference values for the first updates of SAC, computed with PyTorch.
 
-Usage: sac_torch.py [--out DIR]      (default: ../golden next to this file)
-Run by hand; the tests only read the JSON it writes (sac_torch_{A,B,C,D}.json).
+Usage: sac_draws_torch.py [--out DIR]      (default: ../golden next to this file)
+Run by hand; the tests only read the JSON it writes (sac_draws_torch_{A,B,C,D}.json).
 
 A memory of 24 steps of one environment (obs 3, actions 2) with terminated and truncated episodes, an
 actor and two critics [8, 8], targets with weights of their own, three updates on 6 transitions each.
@@ -37,13 +37,13 @@ TARGET_STREAM, ACTOR_STREAM, SAMPLE_STREAM = 1, 2, 0x5245504C
 
 VARIANTS = {
     "A": dict(auto=True, n_step=1, ent_coef=0.4, target_entropy=-2.0, tau=0.25, max_grad_norm=0.0,
-              lr=1e-3, critic_rate=1.0, activation="relu", seed=11, wide=0.0),
+              lr=1e-3, critic_rate=1.0, activation="relu", seed=11, wide=-1.0),
     "B": dict(auto=True, n_step=3, ent_coef=0.2, target_entropy=0.5, tau=0.1, max_grad_norm=0.5,
               lr=3e-3, critic_rate=1.0, activation="relu", seed=0x123456789ABC, wide=3.0),
     "C": dict(auto=False, n_step=1, ent_coef=0.3, target_entropy=-2.0, tau=0.005, max_grad_norm=0.0,
-              lr=1e-3, critic_rate=2.0, activation="relu", seed=33, wide=0.0),
+              lr=1e-3, critic_rate=2.0, activation="relu", seed=33, wide=-1.0),
     "D": dict(auto=False, n_step=3, ent_coef=0.7, target_entropy=-2.0, tau=1.0, max_grad_norm=0.0,
-              lr=1e-3, critic_rate=1.0, activation="tanh", seed=44, wide=0.0),
+              lr=1e-3, critic_rate=1.0, activation="tanh", seed=44, wide=-1.0),
 }
 
 
@@ -264,10 +264,10 @@ def main():
         result = run(spec, memory, actor, online, target, torch.float64)
         check = run(spec, memory, actor, online, target, torch.float32)
         text = dict(
-            source="sac_torch.py %s, PyTorch %s" % (name, torch.__version__),
+            source="sac_draws_torch.py %s, PyTorch %s" % (name, torch.__version__),
             config=dict(spec, gamma=GAMMA, adam_eps=ADAM_EPS), memory=memory, actor=actor, online=online,
             target=target, **result, float32_check=largest_difference(result, check))
-        path = out / ("sac_torch_%s.json" % name)
+        path = out / ("sac_draws_torch_%s.json" % name)
         path.write_text(json.dumps(numbers(text), separators=(",", ":")).replace("],", "],\n") + "\n")
         print(path.name, path.stat().st_size, "bytes, float32 differs by %.2g" % text["float32_check"],
               "losses", [round(u["critic_loss"], 4) for u in result["updates"]],
