@@ -258,6 +258,33 @@ static void test_the_last_iteration_ends_at_the_end(void **state) {
     total_steps = 20000;
 }
 
+/* before learning starts no policy is asked: two that differ leave the same experience, and afterwards they do not */
+static void test_first_actions_are_random(void **state) {
+    sac *a = make(&reini_env_pendulum, "learning_starts=1000 n_envs=2", NULL);
+    sac *b = make(&reini_env_pendulum, "learning_starts=1000 n_envs=2", NULL);
+    reini_report report = {0};
+    double mean = 0, square = 0;
+    float *weights = rein_store_data(b->policy->store);
+    for (int64_t i = 0; i < rein_store_size(b->policy->store); i++)
+        weights[i] = 0.5f;
+    while (a->env_steps < 1000) {
+        experience(a, &report);
+        experience(b, &report);
+    }
+    const float *x = (const float *)(const void *)a->replay->action;
+    assert_memory_equal(x, b->replay->action, 1000 * sizeof *x);
+    for (int i = 0; i < 1000; i++) {
+        mean += (double)x[i] / 1000;
+        square += (double)x[i] * (double)x[i] / 1000;
+    }
+    assert_true(fabs(mean) < 0.08 && fabs(square - 1.0 / 3) < 0.04); /* uniform in -1..1 */
+    experience(a, &report);
+    experience(b, &report);
+    assert_memory_not_equal(x + 1000, b->replay->action + 1000 * sizeof *x, 2 * sizeof *x);
+    sac_destroy(a);
+    sac_destroy(b);
+}
+
 static void test_metrics(void **state) {
     sac *s = make(&reini_env_pendulum, "learning_rate=lin_1e-3 learning_starts=1000", NULL);
     reini_report report = iterate(s, 1);
@@ -696,6 +723,7 @@ int main(void) {
         cmocka_unit_test(test_entropy_reaches_its_target),
         cmocka_unit_test(test_updates_are_counted_as_said),
         cmocka_unit_test(test_the_last_iteration_ends_at_the_end),
+        cmocka_unit_test(test_first_actions_are_random),
         cmocka_unit_test(test_metrics),
         cmocka_unit_test(test_targets_follow_softly),
         cmocka_unit_test(test_actions_stay_inside_the_bounds),
