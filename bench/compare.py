@@ -2,12 +2,12 @@
 """Rein beside its peers, in one call: alternating runs, medians, ratios.
 
     bench/compare.py [--rein build/rein] [--rltools BINARY] [--rltools-mkl BINARY] [--python PYTHON]
-                     [--rltools-sac BINARY] [--mdp-python PYTHON] [--aitoolbox BINARY]
+                     [--rltools-sac BINARY] [--rltools-td3 BINARY] [--mdp-python PYTHON] [--aitoolbox BINARY]
                      [--runs 5] [--only NAME,...] [--out bench/results/compare.json]
 
---rltools is RLtools' zoo binary for PPO on Pendulum-v1, built with its benchmark define, --rltools-sac the one for
-SAC; --python an interpreter with stable-baselines3, torch and gymnasium, --mdp-python one with pymdptoolbox;
---aitoolbox the program of peers/aitoolbox_vi.cpp. Without them the peer's columns stay empty. Standard library only.
+--rltools is RLtools' zoo binary for PPO on Pendulum-v1, built with its benchmark define, --rltools-sac and
+--rltools-td3 those for SAC and TD3; --python an interpreter with stable-baselines3, torch and gymnasium,
+--mdp-python one with pymdptoolbox; --aitoolbox the program of peers/aitoolbox_vi.cpp. Without them the peer's columns stay empty. Standard library only.
 """
 import argparse
 import json
@@ -129,27 +129,38 @@ def cartpole_default(args):
     return alternate(10, {"rein 2 threads": ours})
 
 
-def pendulum_sac(args):
-    """SAC on Pendulum-v1, RLtools' recipe: 20k steps, an update each, [64,64], batch 100."""
-    def ours(threads):
+def with_memory(args, algo, peer):
+    def ours(*more):
         def once():
-            s = rein(args, "--env", "Pendulum-v1", "--preset", "rltools", "--threads", str(threads), "--seed",
-                     str(once.seed), "--eval_episodes", "2000", algo="sac")
+            s = rein(args, "--env", "Pendulum-v1", "--preset", "rltools", "--seed", str(once.seed),
+                     "--eval_episodes", "2000", *more, algo=algo)
             once.seed = (once.seed + 1) % 5
             return {"s": s["process_s"], "train_s": s["wall_s"], "return": s["eval_return_mean"]}
         once.seed = 0
         return once
 
     def theirs():
-        wall, text = run([args.rltools_sac, str(theirs.seed)])
+        wall, text = run([peer, str(theirs.seed)])
         theirs.seed = (theirs.seed + 1) % 5
         return {"s": wall, "train_s": float(re.search(r"Time: ([0-9.]+)s", text).group(1)),
                 "return": float(re.search(r"Mean return: (-?[0-9.]+)", text).group(1))}
     theirs.seed = 0
-    variants = {"rein 1 thread": ours(1), "rein 2 threads": ours(2)}
-    if args.rltools_sac:
+    variants = {"rein 1 thread": ours("--threads", "1"), "rein 2 threads": ours("--threads", "2")}
+    if args.bf16 and has_amx():
+        variants["rein bf16 1 thread"] = ours("--threads", "1", "--dtype", "bf16")
+    if peer:
         variants["RLtools OpenBLAS"] = theirs
     return alternate(args.runs, variants)
+
+
+def pendulum_sac(args):
+    """SAC on Pendulum-v1, RLtools' recipe: 20k steps, an update each, [64,64], batch 100."""
+    return with_memory(args, "sac", args.rltools_sac)
+
+
+def pendulum_td3(args):
+    """TD3 on Pendulum-v1, the same."""
+    return with_memory(args, "td3", args.rltools_td3)
 
 
 def planning(args):
@@ -194,7 +205,8 @@ def footprint(args):
 
 
 BENCHMARKS = {"pendulum": pendulum, "cartpole-zoo": cartpole_zoo, "cartpole-default": cartpole_default,
-              "pendulum-sac": pendulum_sac, "planning": planning, "q-learning": q_learning, "environments": environments, "footprint": footprint}
+              "pendulum-sac": pendulum_sac, "pendulum-td3": pendulum_td3, "planning": planning,
+              "q-learning": q_learning, "environments": environments, "footprint": footprint}
 
 
 def machine():
@@ -232,6 +244,7 @@ def main():
     parser.add_argument("--rltools-mkl", default=os.environ.get("REIN_PEER_RLTOOLS_MKL"))
     parser.add_argument("--python", default=os.environ.get("REIN_PEER_PYTHON"))
     parser.add_argument("--rltools-sac", default=os.environ.get("REIN_PEER_RLTOOLS_SAC"))
+    parser.add_argument("--rltools-td3", default=os.environ.get("REIN_PEER_RLTOOLS_TD3"))
     parser.add_argument("--mdp-python", default=os.environ.get("REIN_PEER_MDP_PYTHON"))
     parser.add_argument("--aitoolbox", default=os.environ.get("REIN_PEER_AITOOLBOX"))
     parser.add_argument("--runs", type=int, default=5)
