@@ -199,6 +199,10 @@ int main(int argc, char **argv) {
     for (int i = 0; (type = rein_env_at(i)) != NULL; i++) {
         if (only && strcmp(only, type->id) != 0)
             continue;
+        rein_env_type opened;
+        if (rein_env_open(type, NULL, &opened) != REIN_OK)
+            continue; /* it needs a setting, a file say */
+        rein_env_close(&opened);
         rein_env_type scalar = *type;
         scalar.step_range = NULL;
         uint64_t hash = run_path(&scalar, "scalar", n, seconds);
