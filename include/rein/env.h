@@ -26,7 +26,7 @@
 extern "C" {
 #endif
 
-#define REIN_ENV_ABI 1
+#define REIN_ENV_ABI 2
 
 /* ---- spaces ------------------------------------------------------------------------------------------- */
 
@@ -61,6 +61,8 @@ REIN_API size_t rein_space_print(const rein_space *space, char *out, size_t size
 
 /* ---- environment types -------------------------------------------------------------------------------- */
 
+#define REIN_COSTS_MAX 8
+
 typedef struct rein_step {
     float reward;
     bool terminated;
@@ -80,6 +82,7 @@ typedef struct rein_slab {
     float *ep_return;    /* (N)                undiscounted return, where an episode ended        out */
     int32_t *ep_length;  /* (N)                steps, where an episode ended                      out */
     uint8_t *final_mask; /* (N x logits)       the mask for the state in final_obs                out */
+    float *cost;         /* (N x n_costs)      costs of the step; where the type has costs        out */
 } rein_slab;
 
 typedef struct rein_env_type {
@@ -127,6 +130,13 @@ typedef struct rein_env_type {
     const rein_mdp *mdp;
     /* Of opened types without tables that could have them: which settings would, for error messages; else NULL. */
     const char *no_mdp;
+
+    /* Optional, for constrained problems (Altman 1999): costs of a step beside its reward, REIN_COSTS_MAX at most;
+     * limits on them are the algorithm's business. `costs` gives those of the step that led to the state; it is
+     * called after step and before a reset. */
+    int n_costs;
+    const char *const *cost_names; /* n_costs names: letters, digits and _ */
+    void (*costs)(const void *config, const void *state, float *cost);
 } rein_env_type;
 
 /* Finds a type by id, or in the shared library of that path; NULL with an error naming the nearest id. */

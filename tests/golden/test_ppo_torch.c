@@ -100,14 +100,14 @@ static float *parameter(rein_store *store, int i) {
 
 static void write_weights(ppo *p, const json_t *golden) {
     const json_t *from = golden_at(golden, "parameters");
-    int n = rein_layout_count(p->policy->layout);
+    int n = rein_layout_count(p->base.policy->layout);
     assert_int_equal(json_object_size(from), n);
     for (int k = 0; k < n; k++) {
-        rein_param_info info = rein_layout_at(p->policy->layout, k);
+        rein_param_info info = rein_layout_at(p->base.policy->layout, k);
         double values[MOST];
         golden_doubles(from, info.name, values, info.count);
         for (int64_t i = 0; i < info.count; i++)
-            parameter(p->policy->store, k)[i] = (float)values[i];
+            parameter(p->base.policy->store, k)[i] = (float)values[i];
     }
 }
 
@@ -131,13 +131,13 @@ static void write_actions(const json_t *batch, reini_rollout *r, bool real) {
 
 static void write_batch(ppo *p, const json_t *golden) {
     const json_t *batch = golden_at(golden, "batch");
-    reini_rollout *r = reini_collector_rollout(p->collector);
+    reini_rollout *r = reini_collector_rollout(p->base.collector);
     write_floats(batch, "obs", r->obs, ROWS * r->obs_size);
     write_floats(batch, "old_log_prob", r->logp, ROWS);
     write_floats(batch, "old_values", r->value, ROWS);
     write_floats(batch, "returns", r->ret, ROWS);
     write_floats(batch, "advantages", r->adv, ROWS);
-    write_actions(batch, r, p->context.env->act.kind == REIN_SPACE_BOX);
+    write_actions(batch, r, p->base.context.env->act.kind == REIN_SPACE_BOX);
     if (r->output != NULL)
         write_floats(batch, "old_logits", r->output, ROWS * r->logits);
     if (r->mask != NULL) {
@@ -182,8 +182,8 @@ static double compare_store(rein_store *store, const json_t *wanted, bool relati
 
 static void check_first_values(ppo *p, const json_t *golden) {
     double values[MOST];
-    reini_rollout *r = reini_collector_rollout(p->collector);
-    reini_collector_evaluate(p->collector, p->config.gamma);
+    reini_rollout *r = reini_collector_rollout(p->base.collector);
+    reini_collector_evaluate(p->base.collector, p->config.gamma);
     golden_doubles(golden_at(golden, "first_rows"), "value", values, ROWS);
     for (int i = 0; i < ROWS; i++)
         near("value", 0, r->value[i], values[i], 1e-5);
@@ -193,19 +193,20 @@ static void check_update(ppo *p, const json_t *wanted, int update, double learni
     double sum[REINI_METRICS_MAX] = {0};
     run_minibatch(p, 0, ROWS);
     add_metrics(p, sum);
-    near("total loss", update, rein_exec_scalar(p->exec, p->loss), golden_number(wanted, "total_loss"), 1e-5);
+    near("total loss", update, rein_exec_scalar(p->part.exec, p->loss), golden_number(wanted, "total_loss"),
+         1e-5);
     near("policy loss", update, sum[METRIC_POLICY_LOSS], golden_number(wanted, "policy_loss"), 1e-5);
     near("value loss", update, sum[METRIC_VALUE_LOSS], golden_number(wanted, "value_loss"), 1e-5);
     near("entropy", update, sum[METRIC_ENTROPY], golden_number(wanted, "entropy"), 1e-5);
     near("approximate KL", update, sum[METRIC_APPROX_KL], golden_number(wanted, "approx_kl"), 1e-5);
     near("clip fraction", update, sum[METRIC_CLIP_FRACTION], golden_number(wanted, "clip_fraction"), 1e-7);
     if (p->kl != NULL) {
-        near("KL", update, rein_exec_scalar(p->exec, p->kl), golden_number(wanted, "kl"), 1e-5);
+        near("KL", update, rein_exec_scalar(p->part.exec, p->kl), golden_number(wanted, "kl"), 1e-5);
         near("measured KL", update, measure_kl(p), golden_number(wanted, "kl"), 1e-5);
     }
     step_optimizer(p, sum, learning_rate);
     near("gradient norm", update, sum[METRIC_GRAD_NORM], golden_number(wanted, "grad_norm"), 1e-5);
-    assert_int_equal(p->skipped, 0);
+    assert_int_equal(p->base.skipped, 0);
 }
 
 static void check_variant(const variant *v, int threads) {
@@ -225,7 +226,8 @@ static void check_variant(const variant *v, int threads) {
         if (update == 0)
             worst_gradient = compare_store(p->grads, golden_at(golden, "first_gradients"), true, 1e-5);
     }
-    worst_parameter = compare_store(p->policy->store, golden_at(golden, "final_parameters"), false, 1e-6);
+    worst_parameter =
+        compare_store(p->base.policy->store, golden_at(golden, "final_parameters"), false, 1e-6);
     print_message("# %s, %d threads: scalars %.1e, gradients %.1e, parameters %.1e\n", v->file, threads,
                   worst_scalar, worst_gradient, worst_parameter);
     ppo_destroy(p);
@@ -248,7 +250,7 @@ static void test_whole_iteration(void **state) {
     write_weights(p, golden);
     write_batch(p, golden);
     learn(p, metric);
-    compare_store(p->policy->store, golden_at(golden, "final_parameters"), false, 1e-6);
+    compare_store(p->base.policy->store, golden_at(golden, "final_parameters"), false, 1e-6);
     for (size_t i = 0; i < json_array_size(updates); i++)
         loss += golden_number(json_array_get(updates, i), "policy_loss") / (double)json_array_size(updates);
     near("mean policy loss", 0, metric[METRIC_POLICY_LOSS], loss, 1e-5);

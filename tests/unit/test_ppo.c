@@ -31,23 +31,23 @@ static ppo *make(const rein_env_type *env, const char *settings, rein_pool *pool
 }
 
 static reini_rollout *rollout_of(ppo *p) {
-    return reini_collector_rollout(p->collector);
+    return reini_collector_rollout(p->base.collector);
 }
 
 /* what ppo_iterate does before it learns */
 static reini_rollout *gather(ppo *p) {
     reini_report report = {0};
-    warm_up(p, &report);
-    reini_collector_run(p->collector, &report.seconds_env, &report.seconds_act);
-    estimate_advantages(p);
+    reini_on_policy_warm_up(&p->base, &report);
+    reini_collector_run(p->base.collector, &report.seconds_env, &report.seconds_act);
+    reini_on_policy_estimate(&p->base, lambda_of(&p->config));
     for (int64_t i = 0; i < rollout_of(p)->T * rollout_of(p)->N; i++)
         p->order[i] = (int32_t)i;
     return rollout_of(p);
 }
 
 static float *log_std_of(ppo *p) {
-    int i = rein_layout_find(p->policy->layout, "log_std");
-    return (float *)rein_store_data(p->policy->store) + rein_layout_at(p->policy->layout, i).offset;
+    int i = rein_layout_find(p->base.policy->layout, "log_std");
+    return (float *)rein_store_data(p->base.policy->store) + rein_layout_at(p->base.policy->layout, i).offset;
 }
 
 /* ---- the first minibatch ------------------------------------------------------------------------------- */
@@ -64,17 +64,17 @@ static void check_ratio_is_one(const rein_env_type *env, const char *settings) {
         for (int64_t first = 0; first < r->T * r->N; first += 100) {
             reini_shuffle(p->order, p->words, r->T * r->N, 1, SHUFFLE_STREAM, p->shuffles++);
             run_minibatch(p, 0, 100);
-            assert_true(rein_exec_scalar(p->exec, p->approx_kl) == 0);
-            assert_true(rein_exec_scalar(p->exec, p->clip_fraction) == 0);
+            assert_true(rein_exec_scalar(p->part.exec, p->approx_kl) == 0);
+            assert_true(rein_exec_scalar(p->part.exec, p->clip_fraction) == 0);
             if (p->kl != NULL)
-                assert_true(fabs(rein_exec_scalar(p->exec, p->kl)) < 1e-7);
+                assert_true(fabs(rein_exec_scalar(p->part.exec, p->kl)) < 1e-7);
             /* normalised advantages have mean 0 */
-            assert_true(fabs(rein_exec_scalar(p->exec, p->policy_loss)) < 1e-6);
+            assert_true(fabs(rein_exec_scalar(p->part.exec, p->policy_loss)) < 1e-6);
         }
         learn(p, metric);
-        assert_true(rein_exec_scalar(p->exec, p->approx_kl) > 0);
-        reini_moments_add(&p->policy->moments, r->obs, r->T * r->N);
-        reini_net_refresh(p->policy);
+        assert_true(rein_exec_scalar(p->part.exec, p->approx_kl) > 0);
+        reini_moments_add(&p->base.policy->moments, r->obs, r->T * r->N);
+        reini_net_refresh(p->base.policy);
     }
     ppo_destroy(p);
     rein_pool_free(pool);
@@ -126,8 +126,8 @@ static void check_box_kl(const char *settings) {
         /* the means of now: act once more in the same states */
         reini_act_program act;
         rein_exec *exec;
-        assert_ok(reini_act_program_init(&act, p->policy, (int)n, false, false, false));
-        assert_ok(reini_act_exec_new(&act, p->policy, &exec));
+        assert_ok(reini_act_program_init(&act, p->base.policy, (int)n, false, false, false));
+        assert_ok(reini_act_exec_new(&act, p->base.policy, &exec));
         rein_exec_bind(exec, act.in.obs, r->obs, 0);
         rein_exec_run(exec);
         const float *now = rein_exec_data(exec, act.action);
@@ -157,8 +157,9 @@ static void test_penalty_adapts(void **state) {
     adapt_penalty(p); /* nothing learned: KL 0 is too little */
     assert_true(p->kl_coef == 2);
     float *head =
-        (float *)rein_store_data(p->policy->store) +
-        rein_layout_at(p->policy->layout, rein_layout_find(p->policy->layout, "actor.2.bias")).offset;
+        (float *)rein_store_data(p->base.policy->store) +
+        rein_layout_at(p->base.policy->layout, rein_layout_find(p->base.policy->layout, "actor.2.bias"))
+            .offset;
     head[0] += 1;
     double kl = measure_kl(p);
     assert_true(kl > 0.05 && kl < 0.2);
@@ -186,12 +187,12 @@ static void test_penalty_is_part_of_the_loss(void **state) {
         p->kl_coef = beta;
         set_schedules(p, metric);
         run_minibatch(p, 0, 100);
-        double kl = rein_exec_scalar(p->exec, p->kl);
-        double sum = rein_exec_scalar(p->exec, p->policy_loss) + beta * kl -
-                     0.5 * rein_exec_scalar(p->exec, p->entropy) +
-                     0.25 * rein_exec_scalar(p->exec, p->value_loss);
+        double kl = rein_exec_scalar(p->part.exec, p->kl);
+        double sum = rein_exec_scalar(p->part.exec, p->policy_loss) + beta * kl -
+                     0.5 * rein_exec_scalar(p->part.exec, p->entropy) +
+                     0.25 * rein_exec_scalar(p->part.exec, p->value_loss);
         assert_true(kl > 0);
-        assert_true(fabs(rein_exec_scalar(p->exec, p->loss) - sum) < 1e-5 * fmax(1, fabs(sum)));
+        assert_true(fabs(rein_exec_scalar(p->part.exec, p->loss) - sum) < 1e-5 * fmax(1, fabs(sum)));
     }
     assert_true(r->output != NULL);
     ppo_destroy(p);
@@ -247,11 +248,11 @@ static void test_target_kl_ends_the_epochs(void **state) {
     gather(stopped);
     learn(stopped, metric);
     assert_true(metric[METRIC_UPDATES] > 1 && metric[METRIC_UPDATES] < 30);
-    assert_true(rein_exec_scalar(stopped->exec, stopped->approx_kl) > 0.015);
+    assert_true(rein_exec_scalar(stopped->part.exec, stopped->approx_kl) > 0.015);
     /* the minibatch that shows it is not learned from any more */
-    double kl = rein_exec_scalar(stopped->exec, stopped->approx_kl);
-    rein_exec_run(stopped->exec);
-    assert_true(rein_exec_scalar(stopped->exec, stopped->approx_kl) == kl);
+    double kl = rein_exec_scalar(stopped->part.exec, stopped->approx_kl);
+    rein_exec_run(stopped->part.exec);
+    assert_true(rein_exec_scalar(stopped->part.exec, stopped->approx_kl) == kl);
     ppo_destroy(free_run);
     ppo_destroy(stopped);
 }
@@ -265,7 +266,7 @@ static void test_advantages_are_normalised_in_each_minibatch(void **state) {
         reini_shuffle(p->order, p->words, 256, 1, SHUFFLE_STREAM, p->shuffles++);
         run_minibatch(p, 100, 57);
         reini_mean_std_at(r->adv, p->order + 100, 57, &mean, &std);
-        double loss = rein_exec_scalar(p->exec, p->policy_loss);
+        double loss = rein_exec_scalar(p->part.exec, p->policy_loss);
         assert_true(fabs(loss - (normalised ? 0 : -mean)) < 1e-5 * fmax(1, fabs(mean)));
         assert_true(fabs(mean) > 0.1);
         ppo_destroy(p);
@@ -299,7 +300,7 @@ static void test_without_a_critic(void **state) {
     ppo *p = make(&reini_env_cartpole, "critic=false advantage=mc gamma=0.9", NULL);
     reini_rollout *r = gather(p);
     double metric[REINI_METRICS_MAX];
-    assert_int_equal(rein_layout_find(p->policy->layout, "critic.0.weight"), -1);
+    assert_int_equal(rein_layout_find(p->base.policy->layout, "critic.0.weight"), -1);
     for (int64_t i = r->T * r->N - 1; i >= 0; i--) {
         float next = i + r->N < r->T * r->N && !r->done[i] ? r->adv[i + r->N] : 0;
         assert_true(fabsf(r->adv[i] - (r->reward[i] + 0.9f * next)) < 1e-5f);
@@ -352,18 +353,18 @@ static void test_what_does_not_fit_is_refused(void **state) {
 
 static void check_skipped(ppo *p, float *spoiled, float with) {
     static float before[1 << 14];
-    size_t bytes = (size_t)rein_store_size(p->policy->store) * sizeof(float);
+    size_t bytes = (size_t)rein_store_size(p->base.policy->store) * sizeof(float);
     double sum[REINI_METRICS_MAX] = {0}, metric[REINI_METRICS_MAX];
     float kept = *spoiled;
-    int64_t skipped = p->skipped;
-    memcpy(before, rein_store_view(p->policy->store), bytes);
+    int64_t skipped = p->base.skipped;
+    memcpy(before, rein_store_view(p->base.policy->store), bytes);
     set_schedules(p, metric);
     *spoiled = with;
     run_minibatch(p, 0, 100);
     step_optimizer(p, sum, 1e-3);
-    assert_int_equal(p->skipped, skipped + 1);
-    assert_int_equal(p->skipped_in_a_row, skipped + 1);
-    assert_memory_equal(before, rein_store_view(p->policy->store), bytes);
+    assert_int_equal(p->base.skipped, skipped + 1);
+    assert_int_equal(p->base.skipped_in_a_row, skipped + 1);
+    assert_memory_equal(before, rein_store_view(p->base.policy->store), bytes);
     *spoiled = kept;
 }
 
@@ -381,10 +382,10 @@ static void check_all_skipped(const char *settings) {
     /* and then the run goes on */
     run_minibatch(p, 0, 100);
     step_optimizer(p, sum, 1e-3);
-    assert_int_equal(p->skipped, 7);
-    assert_int_equal(p->skipped_in_a_row, 0);
-    for (int64_t i = 0; i < rein_store_size(p->policy->store); i++)
-        assert_true(isfinite(((const float *)rein_store_view(p->policy->store))[i]));
+    assert_int_equal(p->base.skipped, 7);
+    assert_int_equal(p->base.skipped_in_a_row, 0);
+    for (int64_t i = 0; i < rein_store_size(p->base.policy->store); i++)
+        assert_true(isfinite(((const float *)rein_store_view(p->base.policy->store))[i]));
     ppo_destroy(p);
 }
 

@@ -31,12 +31,9 @@
 #include <math.h>
 #include <string.h>
 #include <rein/optim.h>
-#include "algo/algo.h"
-#include "base/clock.h"
+#include "algo/on_policy/on_policy.h"
 #include "rl/advantage.h"
-#include "rl/learner.h"
 #include "rl/pg_loss.h"
-#include "rl/rollout.h"
 #include "rl/shuffle.h"
 
 #define PPO_OWN_FIELDS(F, E)                                                                                 \
@@ -97,54 +94,38 @@ static const char *const ppo_metrics[] = {
 #undef X
 };
 
-/* updates in a row that were not finite before the run is given up */
-enum { GIVE_UP_AFTER = 100, SHUFFLE_STREAM = 0x50504F };
+enum { SHUFFLE_STREAM = 0x50504F };
 #define ADVANTAGE_EPSILON 1e-8
 
 typedef struct ppo {
+    reini_on_policy base;
     ppo_config config;
-    reini_context context;
-    reini_net *policy;
-    reini_collector *collector;
-    reini_reward_scale reward_scale;
     rein_optim *optim;
     rein_store *grads;
-
-    rein_graph *g;
-    rein_program *program;
-    rein_exec *exec;
-    int rows, steps, slot; /* extents of a minibatch and of the rollout; the policy's slot */
-    reini_net_inputs in;
+    reini_part part; /* the loss and its gradients; rows are steps of a minibatch */
     struct {
-        rein_tensor *index; /* (rows x 1) which step of the rollout */
-        rein_tensor *obs, *action, *mask, *output, *logp, *adv, *ret, *value; /* (steps x ...) */
-        rein_tensor *log_std; /* static (act size) of the policy that acted; boxes with a penalty */
         rein_tensor *clip_low, *clip_high, *ent_coef, *kl_coef, *adv_mean, *adv_scale;
-    } u;
+    } u;                  /* uniforms */
+    rein_tensor *old_std; /* static (act size) log deviation of the policy that acted; boxes with a penalty */
     rein_tensor *policy_loss, *value_loss, *entropy, *approx_kl, *clip_fraction, *kl, *loss;
 
     int32_t *order;    /* (T N) a permutation of the rollout's steps */
-    float *log_std;    /* (act size) as it was at collection */
     uint32_t *words;   /* (T N, rounded up) random bits it is made from */
     uint64_t shuffles; /* permutations drawn so far */
-    int64_t env_steps;
-    int64_t skipped, skipped_in_a_row;
+    float *log_std;    /* (act size) as it was at collection */
     double kl_coef;
-    bool warm; /* the warm-up rollout for observation statistics is done */
 } ppo;
 
 /* ---- the objective ------------------------------------------------------------------------------------- */
 
-static rein_tensor *take(ppo *p, rein_tensor **all, const char *name, rein_dtype dtype, int width) {
-    *all = rein_input(p->g, name, dtype, p->steps, 1, &width);
-    return rein_gather(*all, p->u.index);
-}
-
 /* E[(R - V)^2], with V kept within clip_range_vf of the value at collection */
-static rein_tensor *value_loss(ppo *p, rein_tensor *value, rein_tensor *ret) {
-    rein_tensor *limit = rein_constant(p->g, p->config.clip_range_vf);
+static rein_tensor *value_loss(ppo *p, rein_tensor *value) {
+    const reini_rollout *r = reini_on_policy_rollout(&p->base);
+    reini_batch *batch = &p->part.batch;
+    rein_tensor *ret = reini_batch_take(batch, "ret", REIN_F32, 1, r->ret);
+    rein_tensor *limit = rein_constant(batch->g, p->config.clip_range_vf);
     if (isfinite(p->config.clip_range_vf)) {
-        rein_tensor *old = take(p, &p->u.value, "value", REIN_F32, 1);
+        rein_tensor *old = reini_batch_take(batch, "value", REIN_F32, 1, r->value);
         value = rein_add(old, rein_clamp(rein_sub(value, old), rein_neg(limit), limit));
     }
     return rein_mean(rein_square(rein_sub(ret, value)));
@@ -152,30 +133,31 @@ static rein_tensor *value_loss(ppo *p, rein_tensor *value, rein_tensor *ret) {
 
 /* E[KL(old || new)], full distributions; old from the logits or means and the standard deviation at collection */
 static rein_tensor *kl_to_old(ppo *p, const reini_net_heads *now) {
-    const rein_space *act = &p->context.env->act;
-    rein_tensor *output = take(p, &p->u.output, "output", REIN_F32, (int)rein_tensor_width(now->output));
+    const rein_space *act = &p->base.context.env->act;
+    const reini_rollout *r = reini_on_policy_rollout(&p->base);
+    rein_tensor *output =
+        reini_batch_take(&p->part.batch, "output", REIN_F32, (int)rein_tensor_width(now->output), r->output);
     rein_dist old;
     if (act->kind == REIN_SPACE_BOX) {
-        p->u.log_std = rein_input(p->g, "log_std", REIN_F32, REIN_STATIC, 1, &act->size);
-        old = rein_dist_gaussian(output, p->u.log_std);
+        p->old_std = rein_input(p->part.g, "old_std", REIN_F32, REIN_STATIC, 1, &act->size);
+        old = rein_dist_gaussian(output, p->old_std);
     } else {
-        old = rein_dist_categorical(output, p->in.mask, now->dist.parts, act->n);
+        old = rein_dist_categorical(output, p->part.in.mask, now->dist.parts, act->n);
     }
     return rein_mean(rein_dist_kl(&old, &now->dist));
 }
 
 static rein_tensor *ppo_loss(ppo *p) {
-    const rein_env_type *env = p->context.env;
-    bool discrete = env->act.kind != REIN_SPACE_BOX, critic = p->config.critic;
-    p->in.obs = take(p, &p->u.obs, "obs", reini_net_obs_dtype(&env->obs), env->obs.size);
-    if (env->mask != NULL)
-        p->in.mask = take(p, &p->u.mask, "mask", REIN_U8, rein_space_logits(&env->act));
-    rein_tensor *action = take(p, &p->u.action, "action", discrete ? REIN_I32 : REIN_F32, env->act.size);
-    rein_tensor *logp_old = take(p, &p->u.logp, "logp", REIN_F32, 1);
-    rein_tensor *adv = take(p, &p->u.adv, "adv", REIN_F32, 1);
+    const reini_rollout *r = reini_on_policy_rollout(&p->base);
+    const reini_net *policy = p->base.policy;
+    reini_batch *batch = &p->part.batch;
+    rein_tensor *action = reini_batch_action(batch, policy, r);
+    rein_tensor *logp_old = reini_batch_take(batch, "logp", REIN_F32, 1, r->logp);
+    rein_tensor *adv = reini_batch_take(batch, "adv", REIN_F32, 1, r->adv);
     adv = rein_mul(rein_sub(adv, p->u.adv_mean), p->u.adv_scale);
 
-    reini_net_heads now = reini_net_build(p->policy, p->slot, &p->in, true, critic);
+    reini_net_heads now =
+        reini_batch_heads(batch, policy, p->part.slot, r, true, p->config.critic, &p->part.in);
     rein_tensor *logp = rein_dist_logp(&now.dist, action);
     reini_pg pg = p->config.objective == OBJECTIVE_CLIP
                       ? reini_pg_clip(logp, logp_old, adv, p->u.clip_low, p->u.clip_high)
@@ -190,9 +172,8 @@ static rein_tensor *ppo_loss(ppo *p) {
         p->kl = kl_to_old(p, &now);
         loss = rein_add(loss, rein_mul(p->u.kl_coef, p->kl));
     }
-    if (critic) {
-        rein_tensor *ret = take(p, &p->u.ret, "ret", REIN_F32, 1);
-        p->value_loss = value_loss(p, now.value, ret);
+    if (p->config.critic) {
+        p->value_loss = value_loss(p, now.value);
         loss = rein_add(loss, rein_scale(p->value_loss, p->config.vf_coef));
     }
     return loss;
@@ -200,37 +181,19 @@ static rein_tensor *ppo_loss(ppo *p) {
 
 /* ---- one iteration ------------------------------------------------------------------------------------- */
 
-/* Observation statistics need experience before the first update: one rollout that nothing else is learned from. */
-static void warm_up(ppo *p, reini_report *report) {
-    if (p->warm || p->policy->net.norm_obs == REINI_NORM_NONE)
-        return;
-    const reini_rollout *r = reini_collector_rollout(p->collector);
-    reini_collector_run(p->collector, &report->seconds_env, &report->seconds_act);
-    reini_moments_add(&p->policy->moments, r->obs, r->T * r->N);
-    reini_net_refresh(p->policy);
-    reini_collector_restart(p->collector);
-    p->warm = true;
-}
-
-static void estimate_advantages(ppo *p) {
-    reini_rollout *r = reini_collector_rollout(p->collector);
-    static const double lambda_of[] = {[ADVANTAGE_TD] = 0, [ADVANTAGE_MC] = 1};
-    double lambda =
-        p->config.advantage == ADVANTAGE_GAE ? p->config.gae_lambda : lambda_of[p->config.advantage];
-    if (p->config.norm_reward)
-        reini_reward_scale_apply(&p->reward_scale, r->reward, r->done, r->T);
-    reini_collector_evaluate(p->collector, p->config.gamma);
-    reini_gae(r->adv, r->ret, r->reward, r->done, p->config.critic ? r->value : NULL, r->T, r->N,
-              (float)p->config.gamma, (float)lambda);
+/* the lambda that the advantage estimator stands for */
+static double lambda_of(const ppo_config *config) {
+    static const double fixed[] = {[ADVANTAGE_TD] = 0, [ADVANTAGE_MC] = 1};
+    return config->advantage == ADVANTAGE_GAE ? config->gae_lambda : fixed[config->advantage];
 }
 
 static void set_schedules(ppo *p, double *metric) {
-    double progress = (double)p->env_steps / (double)p->context.total_steps;
+    double progress = reini_on_policy_progress(&p->base);
     double clip = rein_schedule_at(&p->config.clip_range, progress);
-    rein_exec_set(p->exec, p->u.clip_low, 1 - clip);
-    rein_exec_set(p->exec, p->u.clip_high, 1 + clip);
-    rein_exec_set(p->exec, p->u.ent_coef, rein_schedule_at(&p->config.ent_coef, progress));
-    rein_exec_set(p->exec, p->u.kl_coef, p->kl_coef);
+    rein_exec_set(p->part.exec, p->u.clip_low, 1 - clip);
+    rein_exec_set(p->part.exec, p->u.clip_high, 1 + clip);
+    rein_exec_set(p->part.exec, p->u.ent_coef, rein_schedule_at(&p->config.ent_coef, progress));
+    rein_exec_set(p->part.exec, p->u.kl_coef, p->kl_coef);
     metric[METRIC_LEARNING_RATE] = rein_schedule_at(&p->config.learning_rate, progress);
     metric[METRIC_CLIP_RANGE] = clip;
     metric[METRIC_KL_COEF] = p->config.objective == OBJECTIVE_PENALTY ? p->kl_coef : NAN;
@@ -238,46 +201,45 @@ static void set_schedules(ppo *p, double *metric) {
 
 /* Loss and gradients of the minibatch order[first .. first + count). */
 static void run_minibatch(ppo *p, int64_t first, int64_t count) {
-    const reini_rollout *r = reini_collector_rollout(p->collector);
+    const reini_rollout *r = reini_on_policy_rollout(&p->base);
     double mean = 0, std = 1;
     if (p->config.normalize_advantage) {
         reini_mean_std_at(r->adv, p->order + first, count, &mean, &std);
         std += ADVANTAGE_EPSILON;
     }
-    rein_exec_set(p->exec, p->u.adv_mean, mean);
-    rein_exec_set(p->exec, p->u.adv_scale, 1 / std);
-    rein_exec_rows(p->exec, p->rows, count);
-    rein_exec_bind(p->exec, p->u.index, p->order + first, 0);
-    rein_exec_run(p->exec);
+    rein_exec_set(p->part.exec, p->u.adv_mean, mean);
+    rein_exec_set(p->part.exec, p->u.adv_scale, 1 / std);
+    rein_exec_rows(p->part.exec, p->part.batch.rows, count);
+    rein_exec_bind(p->part.exec, p->part.batch.index, p->order + first, 0);
+    rein_exec_run(p->part.exec);
 }
 
 static void add_metrics(const ppo *p, double *sum) {
-    sum[METRIC_POLICY_LOSS] += rein_exec_scalar(p->exec, p->policy_loss);
-    sum[METRIC_VALUE_LOSS] += p->config.critic ? rein_exec_scalar(p->exec, p->value_loss) : NAN;
-    sum[METRIC_ENTROPY] += rein_exec_scalar(p->exec, p->entropy);
-    sum[METRIC_APPROX_KL] += rein_exec_scalar(p->exec, p->approx_kl);
-    sum[METRIC_CLIP_FRACTION] += rein_exec_scalar(p->exec, p->clip_fraction);
+    sum[METRIC_POLICY_LOSS] += rein_exec_scalar(p->part.exec, p->policy_loss);
+    sum[METRIC_VALUE_LOSS] += p->config.critic ? rein_exec_scalar(p->part.exec, p->value_loss) : NAN;
+    sum[METRIC_ENTROPY] += rein_exec_scalar(p->part.exec, p->entropy);
+    sum[METRIC_APPROX_KL] += rein_exec_scalar(p->part.exec, p->approx_kl);
+    sum[METRIC_CLIP_FRACTION] += rein_exec_scalar(p->part.exec, p->clip_fraction);
 }
 
 static void step_optimizer(ppo *p, double *sum, double learning_rate) {
     rein_optim_result result = {.skipped = 1, .grad_norm = NAN};
-    if (isfinite(rein_exec_scalar(p->exec, p->loss)))
-        result = rein_optim_step(p->optim, p->policy->store, p->grads, learning_rate);
+    if (isfinite(rein_exec_scalar(p->part.exec, p->loss)))
+        result = rein_optim_step(p->optim, p->base.policy->store, p->grads, learning_rate);
     sum[METRIC_GRAD_NORM] += result.grad_norm;
-    p->skipped += result.skipped != 0;
-    p->skipped_in_a_row = result.skipped ? p->skipped_in_a_row + 1 : 0;
+    reini_on_policy_note(&p->base, result.skipped);
 }
 
 /* One pass over the rollout in random minibatches; false when the policy has moved far enough. */
 static bool run_epoch(ppo *p, double *sum, double learning_rate) {
-    const reini_rollout *r = reini_collector_rollout(p->collector);
+    const reini_rollout *r = reini_on_policy_rollout(&p->base);
     int64_t n = r->T * r->N, size = p->config.batch_size;
-    reini_shuffle(p->order, p->words, n, p->context.seed, SHUFFLE_STREAM, p->shuffles++);
+    reini_shuffle(p->order, p->words, n, p->base.context.seed, SHUFFLE_STREAM, p->shuffles++);
     for (int64_t first = 0; first < n; first += size) {
         run_minibatch(p, first, first + size < n ? size : n - first);
         add_metrics(p, sum);
         sum[METRIC_UPDATES]++;
-        if (rein_exec_scalar(p->exec, p->approx_kl) > 1.5 * p->config.target_kl)
+        if (rein_exec_scalar(p->part.exec, p->approx_kl) > 1.5 * p->config.target_kl)
             return false;
         step_optimizer(p, sum, learning_rate);
     }
@@ -286,13 +248,13 @@ static bool run_epoch(ppo *p, double *sum, double learning_rate) {
 
 /* E[KL(old || new)] over the whole rollout, after its updates */
 static double measure_kl(ppo *p) {
-    const reini_rollout *r = reini_collector_rollout(p->collector);
+    const reini_rollout *r = reini_on_policy_rollout(&p->base);
     int64_t n = r->T * r->N, size = p->config.batch_size;
     double sum = 0;
     for (int64_t first = 0; first < n; first += size) {
         int64_t count = first + size < n ? size : n - first;
         run_minibatch(p, first, count);
-        sum += rein_exec_scalar(p->exec, p->kl) * (double)count;
+        sum += rein_exec_scalar(p->part.exec, p->kl) * (double)count;
     }
     return sum / (double)n;
 }
@@ -308,15 +270,16 @@ static void adapt_penalty(ppo *p) {
 
 /* the rollout holds the means that acted; the deviation is one for all steps */
 static void keep_log_std(ppo *p) {
-    if (p->u.log_std == NULL)
+    if (p->old_std == NULL)
         return;
-    rein_param_info info = rein_layout_at(p->policy->layout, rein_layout_find(p->policy->layout, "log_std"));
-    const float *now = (const float *)rein_store_view(p->policy->store) + info.offset;
+    const rein_layout *layout = p->base.policy->layout;
+    rein_param_info info = rein_layout_at(layout, rein_layout_find(layout, "log_std"));
+    const float *now = (const float *)rein_store_view(p->base.policy->store) + info.offset;
     memcpy(p->log_std, now, (size_t)info.count * sizeof(float));
 }
 
 static void learn(ppo *p, double *metric) {
-    const reini_rollout *r = reini_collector_rollout(p->collector);
+    const reini_rollout *r = reini_on_policy_rollout(&p->base);
     double sum[REINI_METRICS_MAX] = {0};
     set_schedules(p, metric);
     keep_log_std(p);
@@ -336,105 +299,26 @@ static void learn(ppo *p, double *metric) {
 /* The algorithm: act, judge, improve. */
 static void ppo_iterate(void *self, reini_report *report) {
     ppo *p = self;
-    reini_rollout *r = reini_collector_rollout(p->collector);
-    warm_up(p, report);
-    reini_collector_run(p->collector, &report->seconds_env, &report->seconds_act);
-    report->failed = reini_collector_fault(p->collector);
-    if (report->failed != REIN_OK)
+    if (!reini_on_policy_gather(&p->base, report))
         return;
-    double start = reini_seconds();
-    estimate_advantages(p);
+    reini_on_policy_estimate(&p->base, lambda_of(&p->config));
     learn(p, report->metric);
-    if (p->policy->net.norm_obs == REINI_NORM_RUNNING)
-        reini_moments_add(&p->policy->moments, r->obs, r->T * r->N);
-    reini_net_refresh(p->policy);
-    p->env_steps += r->T * r->N;
-
-    const reini_episodes *episodes = reini_collector_episodes(p->collector);
-    report->seconds_update = reini_seconds() - start;
-    report->env_steps = p->env_steps;
-    report->episodes = episodes->count;
-    report->return_mean = reini_episodes_mean_return(episodes);
-    report->length_mean = reini_episodes_mean_length(episodes);
-    report->skipped_updates = p->skipped;
-    report->diverged = p->skipped_in_a_row >= GIVE_UP_AFTER;
+    reini_on_policy_finish(&p->base, report);
 }
 
 /* ---- construction -------------------------------------------------------------------------------------- */
 
-static rein_status ppo_check(const void *config, const reini_context *context) {
-    const ppo_config *c = config;
-    int64_t n = c->n_envs * c->n_steps;
-    if (context->env->obs.kind == REIN_SPACE_IMAGE)
-        return reini_fail(REIN_USAGE, "ppo needs box or discrete observations; %s has images",
-                          context->env->id);
-    if (n > INT32_MAX)
-        return reini_fail(REIN_USAGE, "n_envs x n_steps is %lld, more than 2^31 steps an iteration",
-                          (long long)n);
-    if (c->batch_size > n)
-        return reini_fail(REIN_USAGE, "batch_size: %lld is larger than n_envs x n_steps = %lld x %lld = %lld",
-                          (long long)c->batch_size, (long long)c->n_envs, (long long)c->n_steps,
-                          (long long)n);
-    if (c->norm_obs == REINI_NORM_NONE || context->env->obs.kind == REIN_SPACE_BOX)
-        return REIN_OK;
-    return reini_fail(REIN_USAGE, "norm_obs: only box observations can be standardised");
-}
-
-static rein_status build_program(ppo *p) {
-    const reini_rollout *r = reini_collector_rollout(p->collector);
-    p->g = rein_graph_new(REIN_F32);
-    if (p->g == NULL)
-        return reini_fail_memory(1 << 16, "PPO's loss");
-    p->rows = rein_extent(p->g, "rows", p->config.batch_size);
-    p->steps = rein_extent(p->g, "steps", r->T * r->N);
-    p->slot = rein_slot(p->g, p->policy->layout);
-    p->u.index = rein_input(p->g, "index", REIN_I32, p->rows, 1, (int[]){1});
-    p->u.clip_low = rein_uniform(p->g, "clip_low", 0.8);
-    p->u.clip_high = rein_uniform(p->g, "clip_high", 1.2);
-    p->u.ent_coef = rein_uniform(p->g, "ent_coef", 0);
-    p->u.kl_coef = rein_uniform(p->g, "kl_coef", p->config.kl_coef);
-    p->u.adv_mean = rein_uniform(p->g, "adv_mean", 0);
-    p->u.adv_scale = rein_uniform(p->g, "adv_scale", 1);
-    reini_net_norm_inputs(p->policy, p->g, &p->in);
-    p->loss = rein_output(ppo_loss(p), "loss");
-    rein_tensor **read[] = {&p->policy_loss, &p->value_loss,    &p->entropy,
-                            &p->approx_kl,   &p->clip_fraction, &p->kl};
-    for (size_t i = 0; i < sizeof read / sizeof *read; i++)
-        if (*read[i] != NULL)
-            *read[i] = rein_output(*read[i], "metric");
-    int gradient = rein_gradient(p->loss, p->slot, NULL);
-    REINI_TRY(rein_compile(p->g, &(rein_compile_opts){.matmul = p->context.matmul}, &p->program));
-    REINI_TRY(rein_exec_new(p->program, p->context.pool, &p->exec));
-    REINI_TRY(rein_store_new(p->policy->layout, REIN_F32, &p->grads));
-    rein_exec_bind_store(p->exec, p->slot, p->policy->store);
-    rein_exec_bind_gradient(p->exec, gradient, p->grads);
-    reini_net_bind_norm(p->policy, p->exec, &p->in);
-    return REIN_OK;
-}
-
-static void bind_rollout(ppo *p) {
-    const reini_rollout *r = reini_collector_rollout(p->collector);
-    rein_exec_bind(p->exec, p->u.obs, r->obs, 0);
-    rein_exec_bind(p->exec, p->u.action, r->action, 0);
-    rein_exec_bind(p->exec, p->u.logp, r->logp, 0);
-    rein_exec_bind(p->exec, p->u.adv, r->adv, 0);
-    if (p->u.mask != NULL)
-        rein_exec_bind(p->exec, p->u.mask, r->mask, 0);
-    if (p->u.output != NULL)
-        rein_exec_bind(p->exec, p->u.output, r->output, 0);
-    if (p->u.log_std != NULL)
-        rein_exec_bind(p->exec, p->u.log_std, p->log_std, 0);
-    if (p->u.ret != NULL)
-        rein_exec_bind(p->exec, p->u.ret, r->ret, 0);
-    if (p->u.value != NULL)
-        rein_exec_bind(p->exec, p->u.value, r->value, 0);
-    rein_exec_rows(p->exec, p->steps, r->T * r->N);
-}
-
-static reini_net_config net_of(const ppo_config *from) {
+static reini_on_policy_opts opts_of(const ppo_config *from) {
     reini_net_config copied = {0};
     REINI_COPY_FIELDS(REINI_NET_FIELDS)
-    return copied;
+    return (reini_on_policy_opts){.algo = "ppo",
+                                  .n_envs = from->n_envs,
+                                  .n_steps = from->n_steps,
+                                  .gamma = from->gamma,
+                                  .critic = from->critic,
+                                  .output = from->objective == OBJECTIVE_PENALTY,
+                                  .norm_reward = from->norm_reward,
+                                  .net = copied};
 }
 
 static reini_optim_settings optim_of(const ppo_config *from) {
@@ -443,50 +327,69 @@ static reini_optim_settings optim_of(const ppo_config *from) {
     return copied;
 }
 
-static rein_status ppo_fill(ppo *p) {
-    const reini_context *context = &p->context;
-    const ppo_config *c = &p->config;
-    reini_net_config net = net_of(c);
-    reini_optim_settings optim = optim_of(c);
-    REINI_TRY(reini_net_new("ppo", context->env->id, &context->env->obs, &context->env->act, &net, c->critic,
-                            context->matmul, context->seed, &p->policy));
-    reini_collector_opts opts = {.env = context->env,
-                                 .seed = context->seed,
-                                 .n_envs = c->n_envs,
-                                 .n_steps = c->n_steps,
-                                 .pool = context->pool,
-                                 .critic = c->critic,
-                                 .output = c->objective == OBJECTIVE_PENALTY};
-    REINI_TRY(reini_collector_new(&opts, p->policy, &p->collector));
-    REINI_TRY(reini_reward_scale_init(&p->reward_scale, (int)c->n_envs, c->gamma));
-    size_t steps = (size_t)(c->n_envs * c->n_steps);
+static rein_status ppo_check(const void *config, const reini_context *context) {
+    const ppo_config *c = config;
+    reini_on_policy_opts opts = opts_of(c);
+    REINI_TRY(reini_on_policy_check(&opts, context));
+    if (c->batch_size <= c->n_envs * c->n_steps)
+        return REIN_OK;
+    return reini_fail(REIN_USAGE, "batch_size: %lld is larger than n_envs x n_steps = %lld x %lld = %lld",
+                      (long long)c->batch_size, (long long)c->n_envs, (long long)c->n_steps,
+                      (long long)(c->n_envs * c->n_steps));
+}
+
+static rein_status build_program(ppo *p) {
+    const reini_rollout *r = reini_on_policy_rollout(&p->base);
+    REINI_TRY(reini_part_begin(&p->part, &p->base, p->config.batch_size, r->T * r->N));
+    rein_graph *g = p->part.g;
+    p->u.clip_low = rein_uniform(g, "clip_low", 0.8);
+    p->u.clip_high = rein_uniform(g, "clip_high", 1.2);
+    p->u.ent_coef = rein_uniform(g, "ent_coef", 0);
+    p->u.kl_coef = rein_uniform(g, "kl_coef", p->config.kl_coef);
+    p->u.adv_mean = rein_uniform(g, "adv_mean", 0);
+    p->u.adv_scale = rein_uniform(g, "adv_scale", 1);
+    p->loss = rein_output(ppo_loss(p), "loss");
+    rein_tensor **read[] = {&p->policy_loss, &p->value_loss,    &p->entropy,
+                            &p->approx_kl,   &p->clip_fraction, &p->kl};
+    for (size_t i = 0; i < sizeof read / sizeof *read; i++)
+        if (*read[i] != NULL)
+            *read[i] = rein_output(*read[i], "metric");
+    int gradient = rein_gradient(p->loss, p->part.slot, NULL);
+    REINI_TRY(reini_part_end(&p->part, &p->base));
+    REINI_TRY(rein_store_new(p->base.policy->layout, REIN_F32, &p->grads));
+    rein_exec_bind_gradient(p->part.exec, gradient, p->grads);
+    rein_exec_rows(p->part.exec, p->part.batch.steps, r->T * r->N);
+    if (p->old_std != NULL)
+        rein_exec_bind(p->part.exec, p->old_std, p->log_std, 0);
+    return REIN_OK;
+}
+
+static rein_status ppo_fill(ppo *p, const reini_context *context) {
+    reini_on_policy_opts opts = opts_of(&p->config);
+    reini_optim_settings optim = optim_of(&p->config);
+    REINI_TRY(reini_on_policy_init(&p->base, &opts, context));
+    size_t steps = (size_t)(opts.n_envs * opts.n_steps);
     p->order = REINI_NEW_ARRAY(int32_t, steps);
     p->words = REINI_NEW_ARRAY(uint32_t, (steps + 63) / 64 * 64);
     p->log_std = REINI_NEW_ARRAY(float, (size_t)context->env->act.size);
     if (p->order == NULL || p->words == NULL || p->log_std == NULL)
         return reini_fail_memory(2 * steps * 4, "PPO");
     REINI_TRY(build_program(p));
-    bind_rollout(p);
-    REINI_TRY(reini_optim_make(&optim, p->policy->layout, NULL, &p->optim));
-    p->kl_coef = c->kl_coef;
-    return REIN_OK;
+    p->kl_coef = p->config.kl_coef;
+    return reini_optim_make(&optim, p->base.policy->layout, NULL, &p->optim);
 }
 
 static void ppo_destroy(void *self) {
     ppo *p = self;
     if (p == NULL)
         return;
-    rein_exec_free(p->exec);
-    rein_program_free(p->program);
-    rein_graph_free(p->g);
+    reini_part_release(&p->part);
     rein_store_free(p->grads);
     rein_optim_free(p->optim);
-    reini_reward_scale_release(&p->reward_scale);
-    reini_collector_free(p->collector);
-    reini_net_free(p->policy);
     reini_free(p->order);
     reini_free(p->words);
     reini_free(p->log_std);
+    reini_on_policy_release(&p->base);
     reini_free(p);
 }
 
@@ -495,8 +398,7 @@ static rein_status ppo_create(const void *config, const reini_context *context, 
     if (p == NULL)
         return reini_fail_memory(sizeof *p, "PPO");
     p->config = *(const ppo_config *)config;
-    p->context = *context;
-    rein_status status = ppo_fill(p);
+    rein_status status = ppo_fill(p, context);
     if (status != REIN_OK) {
         ppo_destroy(p);
         return status;
@@ -505,29 +407,20 @@ static rein_status ppo_create(const void *config, const reini_context *context, 
     return REIN_OK;
 }
 
-/* ---- checkpoints --------------------------------------------------------------------------------------- */
-
 static rein_status ppo_visit(void *self, reini_archive *archive) {
     ppo *p = self;
-    REINI_TRY(reini_net_visit(p->policy, archive));
+    REINI_TRY(reini_on_policy_visit(&p->base, archive));
     REINI_TRY(reini_optim_visit(p->optim, "ppo.optimizer", archive));
-    REINI_TRY(reini_collector_visit(p->collector, archive));
-    REINI_TRY(reini_reward_scale_visit(&p->reward_scale, archive));
     REINI_TRY(reini_archive_bytes(archive, "ppo.shuffles", &p->shuffles, sizeof p->shuffles));
-    REINI_TRY(reini_archive_bytes(archive, "ppo.env_steps", &p->env_steps, sizeof p->env_steps));
-    REINI_TRY(reini_archive_bytes(archive, "ppo.skipped", &p->skipped, sizeof p->skipped));
-    REINI_TRY(reini_archive_bytes(archive, "ppo.skipped_in_a_row", &p->skipped_in_a_row,
-                                  sizeof p->skipped_in_a_row));
-    REINI_TRY(reini_archive_bytes(archive, "ppo.kl_coef", &p->kl_coef, sizeof p->kl_coef));
-    return reini_archive_bytes(archive, "ppo.warm", &p->warm, sizeof p->warm);
+    return reini_archive_bytes(archive, "ppo.kl_coef", &p->kl_coef, sizeof p->kl_coef);
 }
 
 static void ppo_extend(void *self, int64_t total_steps) {
-    ((ppo *)self)->context.total_steps = total_steps;
+    ((ppo *)self)->base.context.total_steps = total_steps;
 }
 
 static rein_policy *ppo_policy(void *self) {
-    return &((ppo *)self)->policy->base;
+    return &((ppo *)self)->base.policy->base;
 }
 
 const reini_algo reini_algo_ppo = {
