@@ -140,11 +140,13 @@ REIN_API rein_status rein_algo_find(const char *name, rein_algo_info *info);
 REIN_API const rein_field *rein_run_fields(int *n);
 
 typedef struct rein_preset {
-    const char *algo, *env, *name; /* name "tuned" is the default */
+    const char *algo, *env, *name; /* env "Hopper-*" stands for all versions; name "tuned" is the default */
     const char *doc;
     const char *settings; /* "n_envs=8 gamma=0.98 ..." */
 } rein_preset;
 REIN_API const rein_preset *rein_preset_at(int i); /* NULL past the end */
+/* Is the preset for this algorithm and environment? */
+REIN_API int rein_preset_fits(const rein_preset *preset, const char *algo, const char *env);
 
 #ifdef __cplusplus
 }

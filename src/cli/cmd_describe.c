@@ -15,7 +15,7 @@ static void print_presets(const char *algo, const char *env) {
     const rein_preset *preset;
     bool any = false;
     for (int i = 0; (preset = rein_preset_at(i)); i++) {
-        if ((algo && strcmp(preset->algo, algo) != 0) || (env && strcmp(preset->env, env) != 0))
+        if (!rein_preset_fits(preset, algo ? algo : preset->algo, env ? env : preset->env))
             continue;
         if (!any)
             puts("\npresets");

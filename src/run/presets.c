@@ -1,162 +1,49 @@
 /*
- * presets.c - settings known to work, for an algorithm on an environment. "tuned" is taken when none is
- * named.
- *
- * "zoo" rows are those of RL Baselines3 Zoo (hyperparams/ppo.yml, 2026-04); where its recipe explores with
- * gSDE, a plain Gaussian stands in. "rltools" is RLtools' benchmark recipe for Pendulum; its zoo charges the
- * unclipped action, and with Gymnasium's cost of the clipped one its entropy price of 0.1 would drive the
- * standard deviation away, so the price is smaller.
+ * presets.c - settings known to work, for an algorithm on an environment. "tuned" is taken when none is named.
  */
-#include <string.h>
-#include "base/base.h"
 #include "run/presets.h"
 
-#define ZOO_CARTPOLE                                                                                         \
-    "steps=1e5 n_envs=8 n_steps=32 batch_size=256 n_epochs=20 gamma=0.98 gae_lambda=0.8 ent_coef=0 "         \
-    "learning_rate=lin_1e-3 clip_range=lin_0.2"
-#define ZOO_ACROBOT                                                                                          \
-    "steps=1e6 n_envs=16 n_steps=256 batch_size=64 n_epochs=4 gamma=0.99 gae_lambda=0.94 ent_coef=0 "        \
-    "norm_obs=running norm_reward=true"
-#define ZOO_MOUNTAIN_CAR                                                                                     \
-    "steps=1e6 n_envs=16 n_steps=16 batch_size=64 n_epochs=4 gamma=0.99 gae_lambda=0.98 ent_coef=0 "         \
-    "norm_obs=running norm_reward=true"
-#define ZOO_PENDULUM                                                                                         \
-    "steps=1e5 n_envs=4 n_steps=1024 batch_size=64 n_epochs=10 gamma=0.9 gae_lambda=0.95 ent_coef=0 "        \
-    "learning_rate=1e-3 clip_range=0.2"
-#define ZOO_MOUNTAIN_CAR_CONTINUOUS                                                                          \
-    "steps=2e4 n_envs=1 n_steps=8 batch_size=8 n_epochs=10 gamma=0.9999 gae_lambda=0.9 ent_coef=0.00429 "    \
-    "learning_rate=7.77e-5 clip_range=0.1 max_grad_norm=5 vf_coef=0.19 log_std_init=-3.29 norm_obs=running " \
-    "norm_reward=true"
+#include <string.h>
+#include "base/base.h"
 
-/* hyperparams/dqn.yml */
-#define DQN_CARTPOLE                                                                                         \
-    "steps=5e4 learning_rate=2.3e-3 batch_size=64 buffer_size=1e5 learning_starts=1000 gamma=0.99 "          \
-    "target_update_interval=10 train_freq=256 gradient_steps=128 exploration_fraction=0.16 "                 \
-    "exploration_final_eps=0.04 hidden=256,256"
-#define DQN_ACROBOT                                                                                          \
-    "steps=1e5 learning_rate=6.3e-4 batch_size=128 buffer_size=5e4 learning_starts=0 gamma=0.99 "            \
-    "target_update_interval=250 train_freq=4 gradient_steps=-1 exploration_fraction=0.12 "                   \
-    "exploration_final_eps=0.1 hidden=256,256"
-#define DQN_MOUNTAIN_CAR                                                                                     \
-    "steps=1.2e5 learning_rate=4e-3 batch_size=128 buffer_size=1e4 learning_starts=1000 gamma=0.98 "         \
-    "target_update_interval=600 train_freq=16 gradient_steps=8 exploration_fraction=0.2 "                    \
-    "exploration_final_eps=0.07 hidden=256,256"
-
-static const rein_preset presets[] = {
-    {"ppo", "CartPole-v1", "tuned",
-     "solved in a fifth of a second: small networks, short rollouts of many environments",
-     "steps=6e4 n_envs=32 n_steps=16 batch_size=128 n_epochs=10 hidden=32,32 gamma=0.98 gae_lambda=0.8 "
-     "learning_rate=lin_5e-3 clip_range=lin_0.2 ent_coef=0"},
-    {"ppo", "CartPole-v1", "zoo", "RL Baselines3 Zoo", ZOO_CARTPOLE},
-    {"ppo", "Acrobot-v1", "tuned", "the zoo's recipe", ZOO_ACROBOT},
-    {"ppo", "Acrobot-v1", "zoo", "RL Baselines3 Zoo", ZOO_ACROBOT},
-    {"ppo", "MountainCar-v0", "tuned", "the zoo's recipe", ZOO_MOUNTAIN_CAR},
-    {"ppo", "MountainCar-v0", "zoo", "RL Baselines3 Zoo", ZOO_MOUNTAIN_CAR},
-    {"ppo", "Pendulum-v1", "tuned",
-     "the zoo's recipe without gSDE, three times as long, the step size falling to 0",
-     "steps=3e5 n_envs=4 n_steps=1024 batch_size=64 n_epochs=10 gamma=0.9 gae_lambda=0.95 ent_coef=0 "
-     "learning_rate=lin_1e-3 clip_range=0.2"},
-    {"ppo", "Pendulum-v1", "zoo", "RL Baselines3 Zoo, without gSDE", ZOO_PENDULUM},
-    {"ppo", "Pendulum-v1", "rltools", "RLtools' benchmark: two [32,32] networks, 10M steps",
-     "steps=1e7 n_envs=64 n_steps=128 batch_size=1024 n_epochs=1 hidden=32,32 activation=tanh init=uniform "
-     "gamma=0.9 gae_lambda=0.95 learning_rate=1e-3 clip_range=0.2 ent_coef=0.01 vf_coef=0.5 max_grad_norm=0 "
-     "log_std_init=0.6931 scale_actions=true norm_obs=warmup"},
-    {"ppo", "MountainCarContinuous-v0", "tuned",
-     "a wide Gaussian finds the goal that gSDE finds in the zoo's recipe",
-     "steps=2e5 n_envs=8 n_steps=512 batch_size=256 n_epochs=10 gamma=0.9999 gae_lambda=0.9 ent_coef=0.01 "
-     "learning_rate=3e-4 log_std_init=0 norm_obs=running norm_reward=true"},
-    {"ppo", "MountainCarContinuous-v0", "zoo", "RL Baselines3 Zoo, without gSDE",
-     ZOO_MOUNTAIN_CAR_CONTINUOUS},
-    {"q-learning", "FrozenLake-v1", "tuned",
-     "the best stationary policy, 0.7402: acts at random, so that every state is met; step sizes fall to 0",
-     "steps=1e6 epsilon=1 learning_rate=lin_0.05 gamma=0.99"},
-    {"q-learning", "FrozenLake8x8-v1", "tuned", "0.8857: hopeful first values lead everywhere",
-     "steps=1e7 epsilon=0.3 q_init=1 learning_rate=lin_0.05 gamma=0.999"},
-    {"q-learning", "CliffWalking-v1", "tuned", "the shortest path, -13, as in Sutton and Barto's Example 6.6",
-     "steps=5e4 epsilon=0.1 learning_rate=0.5 gamma=1"},
-    {"q-learning", "Taxi-v3", "tuned",
-     "the optimum, 7.93: in a world without chance a step size of 1 is exact",
-     "steps=1e6 epsilon=0.1 learning_rate=1 gamma=0.99"},
-    {"q-learning", "Taxi-v4", "tuned",
-     "the optimum, 7.93: in a world without chance a step size of 1 is exact",
-     "steps=1e6 epsilon=0.1 learning_rate=1 gamma=0.99"},
-    {"q-learning", "Blackjack-v1", "tuned", "a hand costs 0.044 on average; step sizes fall to 0",
-     "steps=1e7 epsilon=0.3 learning_rate=lin_0.01 gamma=1"},
-    {"monte-carlo", "Blackjack-v1", "tuned", "on-policy control as in Sutton and Barto, section 5.4",
-     "steps=1e7 control=true epsilon=0.1 gamma=1"},
-    {"a2c", "CartPole-v1", "tuned", "the zoo's recipe: the defaults on eight environments",
-     "steps=5e5 n_envs=8 n_steps=5 gamma=0.99 gae_lambda=1 learning_rate=7e-4 ent_coef=0"},
-    {"a2c", "Acrobot-v1", "tuned", "the zoo's recipe",
-     "steps=5e5 n_envs=16 n_steps=5 gamma=0.99 gae_lambda=1 learning_rate=7e-4 ent_coef=0 norm_obs=running "
-     "norm_reward=true"},
-    {"trpo", "CartPole-v1", "tuned", "the zoo's recipe",
-     "steps=1e5 n_envs=2 n_steps=512 gamma=0.99 gae_lambda=0.98 cg_damping=1e-3 n_critic_updates=20"},
-    {"trpo", "Acrobot-v1", "tuned", "the zoo's recipe",
-     "steps=1e5 n_envs=2 n_steps=1024 gamma=0.99 gae_lambda=0.95 norm_obs=running norm_reward=true"},
-    {"trpo", "MountainCar-v0", "tuned", "the zoo's recipe",
-     "steps=1e5 n_envs=2 n_steps=1024 gamma=0.99 gae_lambda=0.95 n_critic_updates=20 norm_obs=running "
-     "norm_reward=true"},
-    {"trpo", "Pendulum-v1", "tuned", "the zoo's recipe without gSDE",
-     "steps=1e5 n_envs=2 n_steps=1024 gamma=0.9 gae_lambda=0.95 n_critic_updates=15"},
-    {"reinforce", "CartPole-v1", "tuned", "eight episodes an update, returns to go minus a learned baseline",
-     "steps=5e5 n_envs=8 episodes_per_env=1 returns=to_go baseline=learned gamma=0.99 learning_rate=1e-2 "
-     "critic_learning_rate=1e-3 n_critic_updates=10"},
-    {"reinforce", "Acrobot-v1", "tuned", "the same with a smaller step and standardised observations",
-     "steps=5e5 n_envs=8 episodes_per_env=1 returns=to_go baseline=learned gamma=0.99 learning_rate=3e-3 "
-     "critic_learning_rate=1e-3 n_critic_updates=10 norm_obs=running"},
-    {"dqn", "CartPole-v1", "tuned",
-     "the zoo's rhythm with smaller duelling networks, double targets over three steps, a falling step size",
-     "steps=5e4 learning_rate=lin_2.3e-3 batch_size=128 buffer_size=5e4 learning_starts=1000 gamma=0.98 "
-     "target_update_interval=256 train_freq=256 gradient_steps=256 exploration_fraction=0.16 "
-     "exploration_final_eps=0.1 hidden=128,128 activation=tanh double_q=true dueling=true n_step=3"},
-    {"dqn", "CartPole-v1", "zoo", "RL Baselines3 Zoo", DQN_CARTPOLE},
-    {"dqn", "Acrobot-v1", "tuned",
-     "small duelling networks, double targets over three steps, a falling step size",
-     "steps=1e5 learning_rate=lin_1e-3 batch_size=128 buffer_size=5e4 learning_starts=1000 gamma=0.99 "
-     "target_update_interval=500 train_freq=4 gradient_steps=2 exploration_fraction=0.12 "
-     "exploration_final_eps=0.1 hidden=64,64 double_q=true dueling=true n_step=3"},
-    {"dqn", "Acrobot-v1", "zoo", "RL Baselines3 Zoo", DQN_ACROBOT},
-    {"dqn", "MountainCar-v0", "tuned",
-     "the zoo's recipe with small duelling networks, double targets over three steps, a falling step size",
-     "steps=1.2e5 learning_rate=lin_4e-3 batch_size=128 buffer_size=1e4 learning_starts=1000 gamma=0.98 "
-     "target_update_interval=600 train_freq=16 gradient_steps=8 exploration_fraction=0.2 "
-     "exploration_final_eps=0.07 hidden=64,64 activation=tanh double_q=true dueling=true n_step=3"},
-    {"dqn", "MountainCar-v0", "zoo", "RL Baselines3 Zoo", DQN_MOUNTAIN_CAR},
-    {"td3", "Pendulum-v1", "tuned",
-     "small networks, one update a step, an Adam that is careful with small gradients",
-     "steps=2e4 hidden=64,64 batch_size=100 buffer_size=2e4 adam_eps=3e-4"},
-    {"td3", "Pendulum-v1", "rltools", "RLtools' zoo: the same",
-     "steps=2e4 hidden=64,64 batch_size=100 buffer_size=2e4 adam_eps=3e-4"},
-    {"sac", "Pendulum-v1", "tuned",
-     "small networks, one update a step, an Adam that is careful with small gradients",
-     "steps=2e4 hidden=64,64 batch_size=100 learning_rate=1e-3 ent_coef=0.5 buffer_size=2e4 adam_eps=3e-4"},
-    {"sac", "Pendulum-v1", "rltools", "RLtools' zoo: the same",
-     "steps=2e4 hidden=64,64 batch_size=100 learning_rate=1e-3 ent_coef=0.5 buffer_size=2e4 adam_eps=3e-4"},
-};
-#define N_PRESETS (int)(sizeof presets / sizeof *presets)
+/* the tables, each ended by a row without a name */
+static const rein_preset *const tables[] = {reini_presets_classic, reini_presets_mujoco, reini_presets_games};
+enum { TABLES = sizeof tables / sizeof *tables, NAMES_MAX = 16 };
 
 const rein_preset *rein_preset_at(int i) {
-    return i >= 0 && i < N_PRESETS ? &presets[i] : NULL;
+    for (int t = 0; t < TABLES && i >= 0; t++)
+        for (const rein_preset *row = tables[t]; row->name != NULL; row++)
+            if (i-- == 0)
+                return row;
+    return NULL;
+}
+
+int rein_preset_fits(const rein_preset *preset, const char *algo, const char *env) {
+    if (strcmp(preset->algo, algo) != 0)
+        return 0;
+    size_t stem = strcspn(preset->env, "*");
+    return preset->env[stem] == '*' ? strncmp(preset->env, env, stem) == 0 : strcmp(preset->env, env) == 0;
 }
 
 const rein_preset *reini_preset_find(const char *algo, const char *env, const char *name) {
-    for (int i = 0; i < N_PRESETS; i++)
-        if (strcmp(presets[i].algo, algo) == 0 && strcmp(presets[i].env, env) == 0 &&
-            strcmp(presets[i].name, name) == 0)
-            return &presets[i];
+    const rein_preset *preset;
+    for (int i = 0; (preset = rein_preset_at(i)) != NULL; i++)
+        if (rein_preset_fits(preset, algo, env) && strcmp(preset->name, name) == 0)
+            return preset;
     return NULL;
 }
 
 rein_status reini_preset_fail(const char *algo, const char *env, const char *name) {
-    const char *names[N_PRESETS + 1];
+    const char *names[NAMES_MAX];
+    const rein_preset *preset;
     char list[256] = "none";
     size_t at = strlen(list);
     int n = 0;
     names[n++] = "none";
-    for (int i = 0; i < N_PRESETS; i++)
-        if (strcmp(presets[i].algo, algo) == 0 && strcmp(presets[i].env, env) == 0) {
-            names[n++] = presets[i].name;
-            at += (size_t)snprintf(list + at, sizeof list - at, ", %s", presets[i].name);
+    for (int i = 0; (preset = rein_preset_at(i)) != NULL && n < NAMES_MAX; i++)
+        if (rein_preset_fits(preset, algo, env)) {
+            names[n++] = preset->name;
+            at += (size_t)snprintf(list + at, sizeof list - at, ", %s", preset->name);
             at = at < sizeof list ? at : sizeof list - 1;
         }
     const char *near = reini_nearest(name, names, n);

@@ -10,4 +10,7 @@ const rein_preset *reini_preset_find(const char *algo, const char *env, const ch
 /* REIN_USAGE: there is no such preset, these exist. */
 rein_status reini_preset_fail(const char *algo, const char *env, const char *name);
 
+/* The rows, one table a file; each ends with a row without a name. */
+extern const rein_preset reini_presets_classic[], reini_presets_mujoco[], reini_presets_games[];
+
 #endif

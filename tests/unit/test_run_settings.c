@@ -180,23 +180,37 @@ static void wrong_files_are_named(void **state) {
     assert_fails(resolve(&setup, &opts), REIN_IO, "absent.json");
 }
 
+/* the first environment of this build that a preset is for: there may be none without an optional library */
+static const char *environment_of(const rein_preset *preset) {
+    const rein_env_type *type;
+    for (int i = 0; (type = rein_env_at(i)); i++)
+        if (rein_preset_fits(preset, preset->algo, type->id))
+            return type->id;
+    return NULL;
+}
+
 /* every preset of a known algorithm can be applied to its environment */
 static void presets_apply(void **state) {
     const rein_preset *preset;
     for (int i = 0; (preset = rein_preset_at(i)); i++) {
         rein_algo_info info;
-        rein_train_opts opts = {.algo = preset->algo, .env = preset->env, .preset = preset->name};
+        const char *env = environment_of(preset);
+        rein_train_opts opts = {.algo = preset->algo, .env = env, .preset = preset->name};
         reini_setup setup;
         assert_true(preset->settings && preset->doc);
-        assert_ptr_equal(reini_preset_find(preset->algo, preset->env, preset->name), preset);
-        if (rein_algo_find(preset->algo, &info) != REIN_OK)
+        bool all_versions = strchr(preset->env, '*') != NULL;
+        if (rein_algo_find(preset->algo, &info) != REIN_OK || (env == NULL && all_versions))
             continue;
+        assert_ptr_equal(reini_preset_find(preset->algo, env, preset->name), preset);
         assert_ok(reini_setup_resolve(&setup, NULL, &opts));
         assert_ok(reini_setup_check(&setup));
         assert_string_equal(setup.preset, preset->name);
         reini_setup_release(&setup);
     }
     assert_null(rein_preset_at(-1));
+    assert_true(rein_preset_fits(&(rein_preset){"sac", "Hopper-*", "", "", ""}, "sac", "Hopper-v5"));
+    assert_false(rein_preset_fits(&(rein_preset){"sac", "Hopper-*", "", "", ""}, "sac", "HopperVelocity-v4"));
+    assert_false(rein_preset_fits(&(rein_preset){"sac", "Hopper-v4", "", "", ""}, "sac", "Hopper-v5"));
 }
 
 static void described_algorithms_are_found(void **state) {
