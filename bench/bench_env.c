@@ -197,7 +197,7 @@ int main(int argc, char **argv) {
     printf("%-26s %-8s %10s %12s   %s\n", "environment", "path", "Msteps/s", "ns per step", "hash");
     const rein_env_type *type;
     for (int i = 0; (type = rein_env_at(i)) != NULL; i++) {
-        if (only && strcmp(only, type->id) != 0)
+        if ((only && strcmp(only, type->id) != 0) || type->create) /* simulators: bench_mujoco.c */
             continue;
         rein_env_type opened;
         if (rein_env_open(type, NULL, &opened) != REIN_OK)

@@ -148,6 +148,7 @@ def with_memory(args, algo, peer):
     variants = {"rein 1 thread": ours("--threads", "1"), "rein 2 threads": ours("--threads", "2")}
     if args.bf16 and has_amx():
         variants["rein bf16 1 thread"] = ours("--threads", "1", "--dtype", "bf16")
+        variants["rein bf16 2 threads"] = ours("--threads", "2", "--dtype", "bf16")
     if peer:
         variants["RLtools OpenBLAS"] = theirs
     return alternate(args.runs, variants)
@@ -161,6 +162,36 @@ def pendulum_sac(args):
 def pendulum_td3(args):
     """TD3 on Pendulum-v1, the same."""
     return with_memory(args, "td3", args.rltools_td3)
+
+
+def halfcheetah_sac(args):
+    """SAC on HalfCheetah-v4: 256x256, batches of 256, an update a step; two threads on both sides."""
+    steps = 4000
+
+    def ours(*more):
+        def once():
+            s = rein(args, "--env", "HalfCheetah-v4", "--preset", "none", "--steps", str(steps), "--threads", "2",
+                     "--eval_episodes", "1", *more, algo="sac")
+            return {"s": s["process_s"], "train_s": s["wall_s"], "return": s["eval_return_mean"], "sps": steps / s["wall_s"]}
+        return once
+
+    def theirs(peer):
+        def once():
+            script = os.path.join(HERE, "peers", "torch_sac.py")
+            wall, text = run([args.python, script, "--peer", peer, "--threads", "2", "--steps", "1000"],
+                             OMP_NUM_THREADS="2", MKL_NUM_THREADS="2")
+            s = json.loads(text.strip().splitlines()[-1])
+            # times for as many steps as ours; so few steps reach no return to speak of
+            return {"s": wall, "train_s": steps / s["sps"], "return": s["return"] or 0.0, "sps": s["sps"]}
+        return once
+
+    variants = {"rein 2 threads": ours()}
+    if args.bf16 and has_amx():
+        variants["rein bf16 2 threads"] = ours("--dtype", "bf16")
+    if args.python:
+        variants["CleanRL's settings"] = theirs("cleanrl")
+        variants["Stable-Baselines3"] = theirs("sb3")
+    return alternate(min(args.runs, 3), variants)
 
 
 def planning(args):
@@ -205,7 +236,8 @@ def footprint(args):
 
 
 BENCHMARKS = {"pendulum": pendulum, "cartpole-zoo": cartpole_zoo, "cartpole-default": cartpole_default,
-              "pendulum-sac": pendulum_sac, "pendulum-td3": pendulum_td3, "planning": planning,
+              "pendulum-sac": pendulum_sac, "pendulum-td3": pendulum_td3,
+              "halfcheetah-sac": halfcheetah_sac, "planning": planning,
               "q-learning": q_learning, "environments": environments, "footprint": footprint}
 
 

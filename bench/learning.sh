@@ -29,6 +29,7 @@ ppo Pendulum-v1 zoo
 ppo MountainCarContinuous-v0 tuned
 a2c CartPole-v1 tuned
 a2c Acrobot-v1 tuned
+a3c CartPole-v1 tuned
 trpo CartPole-v1 tuned
 trpo Acrobot-v1 tuned
 trpo MountainCar-v0 tuned

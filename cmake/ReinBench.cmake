@@ -13,6 +13,9 @@ foreach(source IN LISTS sources)
   add_executable(${name} EXCLUDE_FROM_ALL ${source})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/bench)
   target_include_directories(${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/src)
+  target_compile_definitions(${name} PRIVATE $<TARGET_PROPERTY:rein_optional,INTERFACE_COMPILE_DEFINITIONS>)
+  target_include_directories(${name} SYSTEM PRIVATE
+                             $<TARGET_PROPERTY:rein_optional,INTERFACE_SYSTEM_INCLUDE_DIRECTORIES>)
   target_link_libraries(${name} PRIVATE rein_static rein_flags PkgConfig::JANSSON PkgConfig::NETTLE Threads::Threads)
   # libxsmm is static only; its BLAS calls are answered by libxsmmnoblas, which never runs for the shapes used
   if(REIN_XSMM_INCLUDE_DIR AND REIN_XSMM_LIBRARY AND REIN_XSMM_NOBLAS_LIBRARY)

@@ -25,6 +25,7 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/rein-config.cmake ${CMAKE_CURRENT_BINA
 # rein.pc finds itself through ${pcfiledir}, so an installed tree may be moved
 file(RELATIVE_PATH REIN_PC_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 string(REGEX REPLACE "/$" "" REIN_PC_PREFIX "${REIN_PC_PREFIX}")
-list(JOIN REIN_OPTIONAL_LIBRARIES " " REIN_PC_OPTIONAL)
+list(TRANSFORM REIN_OPTIONAL_LIBRARIES REPLACE "^([A-Za-z0-9_]+)$" "-l\\1" OUTPUT_VARIABLE REIN_PC_OPTIONAL)
+list(JOIN REIN_PC_OPTIONAL " " REIN_PC_OPTIONAL)
 configure_file(cmake/rein.pc.in rein.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/rein.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -3,6 +3,8 @@
 set(REIN_LIBRARY_SOURCES ${REIN_ALL_SOURCES})
 list(FILTER REIN_LIBRARY_SOURCES EXCLUDE REGEX "/src/cli/")
 rein_isa_flags(${REIN_LIBRARY_SOURCES})
+include(ReinModels)
+list(APPEND REIN_LIBRARY_SOURCES ${REIN_MODELS_SOURCE})
 
 # What was built, for rein_build_info and the config.json of every run. Kept in a header of its own that one source
 # includes, so that a new commit does not rebuild the library.
@@ -46,7 +48,9 @@ if(REIN_SHARED)
   rein_library(rein_shared SHARED)
   set_target_properties(rein_shared PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
   # symbols of static dependencies stay inside
-  target_link_options(rein_shared PRIVATE LINKER:--exclude-libs,ALL)
+  target_link_options(rein_shared PRIVATE LINKER:--exclude-libs,ALL
+                      LINKER:--version-script=${CMAKE_CURRENT_SOURCE_DIR}/cmake/rein.map)
+  set_target_properties(rein_shared PROPERTIES LINK_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/cmake/rein.map)
   if(REIN_SANITIZE)
     target_link_options(rein_shared PRIVATE -fsanitize=${REIN_SANITIZE})
   else()

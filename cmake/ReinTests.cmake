@@ -14,6 +14,10 @@ add_library(rein_test_flags INTERFACE)
 target_include_directories(rein_test_flags INTERFACE ${CMAKE_CURRENT_SOURCE_DIR}/src ${REIN_TESTS_DIR})
 target_compile_definitions(rein_test_flags INTERFACE REIN_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}"
                            REIN_BINARY="${CMAKE_CURRENT_BINARY_DIR}/rein")
+# which optional libraries are in it, for the tests that need one
+target_compile_definitions(rein_test_flags INTERFACE $<TARGET_PROPERTY:rein_optional,INTERFACE_COMPILE_DEFINITIONS>)
+target_include_directories(rein_test_flags SYSTEM INTERFACE
+                           $<TARGET_PROPERTY:rein_optional,INTERFACE_SYSTEM_INCLUDE_DIRECTORIES>)
 # the tests call internal functions, which the static library still shows
 target_link_libraries(rein_test_flags INTERFACE rein_static rein_flags PkgConfig::JANSSON PkgConfig::NETTLE
                       Threads::Threads m)
@@ -60,7 +64,7 @@ endforeach()
 if(TARGET test_env_free_run)
   target_compile_definitions(test_env_free_run PRIVATE REIN_ENV_REAL=double)
 endif()
-foreach(name IN ITEMS test_cli test_cli_tabular)
+foreach(name IN ITEMS test_cli test_cli_tabular test_cli_sweep)
   if(TARGET ${name})
     add_dependencies(${name} rein)
   endif()
@@ -80,13 +84,17 @@ foreach(source IN LISTS sources)
   target_link_libraries(plugin_${name} PRIVATE rein_flags)
   set_target_properties(plugin_${name} PROPERTIES PREFIX "" SUFFIX .so OUTPUT_NAME ${name}
                         LIBRARY_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/plugins)
-  if(TARGET test_plugin)
-    add_dependencies(test_plugin plugin_${name})
+  foreach(test IN ITEMS test_plugin test_filter)
+    if(TARGET ${test})
+      add_dependencies(${test} plugin_${name})
+    endif()
+  endforeach()
+endforeach()
+foreach(test IN ITEMS test_plugin test_filter)
+  if(TARGET ${test})
+    target_compile_definitions(${test} PRIVATE REIN_PLUGINS="${CMAKE_CURRENT_BINARY_DIR}/plugins")
   endif()
 endforeach()
-if(TARGET test_plugin)
-  target_compile_definitions(test_plugin PRIVATE REIN_PLUGINS="${CMAKE_CURRENT_BINARY_DIR}/plugins")
-endif()
 
 # examples are for readers first, but they have to build and to run
 file(GLOB sources CONFIGURE_DEPENDS examples/*.c)

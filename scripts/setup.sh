@@ -3,6 +3,7 @@
 #   scripts/setup.sh           compiler, CMake, libraries, cmocka
 #   scripts/setup.sh --check   only says what is missing; exit code 1 if anything is
 #   scripts/setup.sh --ci      also what .ci/run needs: clang-format and git
+# MuJoCo is optional: installed where apt offers it, and no failure where it does not.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -53,6 +54,28 @@ if [ $ci = yes ]; then
     have git || need git "git"
 fi
 
+as_root=()
+log=
+# asks for rights once; fails where there are none
+find_root() {
+    if [ "$(id -u)" != 0 ]; then
+        have sudo || return 1
+        as_root=(sudo)
+        [ -t 0 ] || as_root=(sudo -n)
+    fi
+    [ -n "$log" ] || log=$(mktemp)
+    trap 'rm -f "$log"' EXIT
+}
+apt() {
+    echo "setup: ${as_root[*]:+${as_root[*]} }apt-get $*"
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q "$@" </dev/null >"$log" 2>&1
+}
+
+has_mujoco() { echo '#include <mujoco/mujoco.h>' | cc -E -x c - >/dev/null 2>&1; }
+
+if [ $install = no ]; then
+    has_mujoco || echo "setup: optional, not here: MuJoCo (libmujoco-dev), for the robots"
+fi
 if [ ${#packages[@]} -gt 0 ]; then
     echo "setup: missing: $(printf '%s, ' "${names[@]}" | sed 's/, $//')"
     if [ $install = no ]; then
@@ -63,21 +86,10 @@ if [ ${#packages[@]} -gt 0 ]; then
         printf '  %s\n' "${names[@]}" >&2
         exit 1
     fi
-    as_root=()
-    if [ "$(id -u)" != 0 ]; then
-        if ! have sudo; then
-            echo "setup: not root and no sudo here; as root: apt-get install ${packages[*]}" >&2
-            exit 1
-        fi
-        as_root=(sudo)
-        [ -t 0 ] || as_root=(sudo -n)
+    if ! find_root; then
+        echo "setup: not root and no sudo here; as root: apt-get install ${packages[*]}" >&2
+        exit 1
     fi
-    log=$(mktemp)
-    trap 'rm -f "$log"' EXIT
-    apt() {
-        echo "setup: ${as_root[*]:+${as_root[*]} }apt-get $*"
-        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q "$@" </dev/null >"$log" 2>&1
-    }
     install_packages() {
         apt install -y --no-install-recommends "${packages[@]}"
     }
@@ -87,6 +99,10 @@ if [ ${#packages[@]} -gt 0 ]; then
         echo "setup: apt-get failed; it needs a network and rights to install" >&2
         exit 1
     fi
+fi
+if [ $install = yes ] && ! has_mujoco && have apt-cache && apt-cache show libmujoco-dev >/dev/null 2>&1; then
+    { find_root && apt install -y --no-install-recommends libmujoco-dev; } ||
+        echo "setup: MuJoCo was not installed; Rein builds without it, and without the robots"
 fi
 if ! cmake_is_recent; then
     echo "setup: CMake 3.21 or newer is needed, found $(cmake --version 2>/dev/null | head -n 1)" >&2

@@ -70,7 +70,7 @@ typedef struct rein_step {
 } rein_step;
 
 /* Where a range of environments reads and writes; row i belongs to environment i. All arrays are the
- * caller's; final_obs, mask, final_mask, ep_return and ep_length may be NULL. */
+ * caller's; final_obs, mask, final_mask, ep_return, ep_length, cost and ep_cost may be NULL. */
 typedef struct rein_slab {
     const void *action;  /* (N x action size)  int32 or float                                     in  */
     void *obs;           /* (N x obs size)     observation after the step (after auto-reset)      out */
@@ -83,6 +83,7 @@ typedef struct rein_slab {
     int32_t *ep_length;  /* (N)                steps, where an episode ended                      out */
     uint8_t *final_mask; /* (N x logits)       the mask for the state in final_obs                out */
     float *cost;         /* (N x n_costs)      costs of the step; where the type has costs        out */
+    float *ep_cost;      /* (N x n_costs)      their undiscounted sums, where an episode ended    out */
 } rein_slab;
 
 typedef struct rein_env_type {

@@ -1,5 +1,5 @@
 /*
- * nn.h - compositions of tensor ops: multilayer perceptrons and action distributions.
+ * nn.h - compositions of tensor ops: multilayer perceptrons, image encoders and action distributions.
  */
 #ifndef REIN_NN_H
 #define REIN_NN_H
@@ -15,6 +15,31 @@ extern "C" {
  * use `act` and `hidden_init`; the last, `out` wide, is linear and uses `out_init`. out = 0: no last layer. */
 REIN_API rein_tensor *rein_mlp(rein_tensor *x, int slot, const char *name, int layers, const int *hidden,
                                rein_activation act, rein_init hidden_init, int out, rein_init out_init);
+
+/* ---- memory -------------------------------------------------------------------------------------------- */
+
+/* The states (steps x width) of a gated recurrent unit that sees x (steps x in), from the states h (sequences x width) on;
+ * steps, start and length as in rein_gru_steps, start NULL = nowhere. Parameters name.gru.input.weight [in, 3 width],
+ * name.gru.input.bias [3 width], name.gru.state.weight [width, 3 width] and name.gru.state.bias [3 width]; gates in the
+ * order reset, update, candidate, as PyTorch has them. */
+REIN_API rein_tensor *rein_gru(rein_tensor *x, int slot, const char *name, rein_tensor *start, rein_tensor *h,
+                               int length, rein_init input_init, rein_init state_init);
+
+/* ---- images -------------------------------------------------------------------------------------------- */
+
+typedef enum rein_encoder {
+    REIN_ENCODER_AUTO,    /* nature from 36 x 36 on, impala from 16 x 16 on, minatar below */
+    REIN_ENCODER_NATURE,  /* Mnih et al. 2015: 512 features */
+    REIN_ENCODER_IMPALA,  /* Espeholt et al. 2018: residual, 256 features */
+    REIN_ENCODER_MINATAR, /* Young & Tian 2019: 128 features */
+} rein_encoder;
+
+/* The encoder to use for images of a space: the wanted one, or for AUTO one by their size. Refuses those too small. */
+REIN_API rein_status rein_encoder_choose(const rein_space *image, rein_encoder wanted, rein_encoder *found);
+/* Features (rows x k) of images x (rows x height x width x channels); parameters name.conv.0.weight, ...,
+ * name.features.weight, ... Not AUTO. */
+REIN_API rein_tensor *rein_cnn(rein_tensor *x, int slot, const char *name, rein_encoder encoder,
+                               rein_init init);
 
 /* ---- distributions over actions ------------------------------------------------------------------------ */
 

@@ -41,6 +41,9 @@ typedef struct rein_optim rein_optim;
 REIN_API rein_status rein_optim_new(const rein_optim_config *config, rein_layout *layout, rein_optim **out);
 REIN_API void rein_optim_free(rein_optim *optim);
 
+/* Lets a pool's workers share every step; NULL = the caller alone, as at the start. The same bits either way. */
+REIN_API void rein_optim_share(rein_optim *optim, rein_pool *pool);
+
 typedef struct rein_optim_result {
     double grad_norm; /* global L2 norm before clipping */
     int skipped;      /* non-zero: the gradient was not finite, nothing changed */

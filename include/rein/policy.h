@@ -46,6 +46,17 @@ REIN_API void rein_policy_act(rein_policy *policy, int n, const void *obs, const
 REIN_API void rein_policy_act_at(rein_policy *policy, int64_t t, int n, const void *obs, const uint8_t *mask,
                                  const rein_sampling *sampling, void *actions);
 
+/* Policies with a memory (recurrent networks) carry a state through an episode, which is the caller's: as many floats as
+ * this for each environment; 0 = memoryless. */
+REIN_API int rein_policy_state_size(const rein_policy *policy);
+/* rein_policy_act_at with the states (n x state size) of the rows, which are read and become those after this step. Rows
+ * where `start` (n) is non-zero begin an episode: their state is taken as zero, whatever is there; NULL = none begins (a
+ * zeroed state is one that begins). state NULL, as in rein_policy_act and rein_policy_act_at: every call is an episode's
+ * first step. Memoryless policies do not look at state and start. */
+REIN_API void rein_policy_act_state(rein_policy *policy, int64_t t, int n, const void *obs, const uint8_t *mask,
+                                    const rein_sampling *sampling, float *state, const uint8_t *start,
+                                    void *actions);
+
 /* SHA-256 over parameter and normaliser bytes only: 64 hex digits and a 0. */
 REIN_API void rein_policy_sha256(const rein_policy *policy, char out[65]);
 

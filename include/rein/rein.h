@@ -14,5 +14,6 @@
 #include <rein/run.h>
 #include <rein/status.h>
 #include <rein/tensor.h>
+#include <rein/wrap.h>
 
 #endif

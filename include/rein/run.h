@@ -14,10 +14,20 @@
 #include <rein/field.h>
 #include <rein/policy.h>
 #include <rein/status.h>
+#include <rein/wrap.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* Wrappers around the environment, which make it another task: a run remembers them, and so does its policy. "none" or
+ * numbers: one for every part of the action, or one for each with commas between them. */
+#define REIN_WRAP_FIELDS(F, E)                                                                               \
+    F(INT, frame_stack, "1", 1, 64, "observations of the last so many steps side by side")                   \
+    F(TEXT, action_low, "none", 0, 0, "safety filter: least value of box actions")                           \
+    F(TEXT, action_high, "none", 0, 0, "safety filter: largest value of box actions")                        \
+    F(TEXT, action_rate, "none", 0, 0, "safety filter: most change of box actions in a step")                \
+    F(TEXT, safety_filter, "none", 0, 0, "safety filter: shared library that may replace actions")
 
 /* Settings every training run has, whatever the algorithm. */
 #define REIN_RUN_FIELDS(F, E)                                                                                \
@@ -31,7 +41,8 @@ extern "C" {
       "stop once an evaluation during training reaches this mean return")                                    \
     F(COUNT, checkpoint_every, "0", 0, 1e15, "environment steps between checkpoints, 0 = every 30 seconds")  \
     F(INT, log_every, "1", 1, 1e9, "iterations between rows of metrics.csv")                                 \
-    E(dtype, "f32", "f32|bf16", "number format of matrix products, where the machine has it")
+    E(dtype, "f32", "f32|bf16", "number format of matrix products, where the machine has it")                \
+    REIN_WRAP_FIELDS(F, E)
 
 typedef struct rein_run_config {
     REIN_FIELDS_STRUCT(REIN_RUN_FIELDS)
@@ -53,7 +64,9 @@ typedef struct rein_train_opts {
     const char *out;    /* run directory; NULL = a new one under runs/ */
     const char *resume; /* run directory to continue; algorithm, environment and settings come from it */
     int force;          /* an existing run directory is replaced */
-    FILE *progress;     /* progress line, NULL = silent */
+    const rein_filter
+        *filter;    /* before every action; not remembered by the run. NULL = that of the settings */
+    FILE *progress; /* progress line, NULL = silent */
     const volatile sig_atomic_t
         *stop; /* non-zero: save a checkpoint and return REIN_INTERRUPTED; NULL = never */
 } rein_train_opts;
@@ -87,9 +100,11 @@ typedef struct rein_eval_opts {
     int n_settings;
     int episodes; /* 0 = exactly where that is possible (tabular environments), else 100 */
     uint64_t seed;
-    int sample;       /* draw actions instead of taking the most likely */
-    double obs_noise; /* standard deviation of Gaussian noise added to box observations */
-    int threads;      /* 0 = one per core */
+    int sample;                /* draw actions instead of taking the most likely */
+    double obs_noise;          /* standard deviation of Gaussian noise added to box observations */
+    int obs_noise_relative;    /* in standard deviations of each element over episodes without noise */
+    int threads;               /* 0 = one per core */
+    const rein_filter *filter; /* as in rein_train_opts */
     const volatile sig_atomic_t *stop;
 } rein_eval_opts;
 
@@ -101,11 +116,47 @@ typedef struct rein_eval_result {
     double return_mean, return_std, return_min, return_max, return_iqm;
     double return_low, return_high; /* 95% bootstrap interval of the mean */
     double length_mean;
-    double success_rate;       /* share of episodes reaching the environment's threshold, NAN without one */
+    double success_rate; /* share of episodes reaching the environment's threshold, NAN without one */
+    /* of a safety filter, NAN without one: actions replaced, as a share and in an episode */
+    double intervention_share, interventions_mean;
     double wall_s, latency_us; /* time of one batched act call divided by its rows */
 } rein_eval_result;
 
 REIN_API rein_status rein_eval(const rein_eval_opts *opts, rein_eval_result *result);
+
+/* ---- evaluation under changed conditions --------------------------------------------------------------- */
+
+#define REIN_SWEEP_AXES 2
+
+/* Evaluates at every value of an axis, or at every pair of values of two. */
+typedef struct rein_sweep_opts {
+    rein_eval_opts eval; /* path may also be a run of several seeds: all their policies are evaluated */
+    /* "NAME=LOW:HIGH:N", N values evenly spaced, or "NAME=A,B,C"; NAME is a field of the environment or obs_noise */
+    const char *const *axes;
+    int n_axes;      /* 0 = the conditions of eval alone */
+    const char *out; /* file for the table as CSV, NULL = none */
+} rein_sweep_opts;
+
+#define REIN_SWEEP_TEXT 64
+typedef struct rein_condition {
+    char value[REIN_SWEEP_AXES][REIN_SWEEP_TEXT];
+    /* of one policy: as rein_eval. Of several: returns are the policies' mean returns, `return_std` their spread and
+     * the interval a bootstrap over policies; other figures are means */
+    rein_eval_result result;
+} rein_condition;
+
+typedef struct rein_sweep_result {
+    int n_axes, policies;
+    char name[REIN_SWEEP_AXES][REIN_SWEEP_TEXT];
+    int n; /* conditions: the second axis runs fastest */
+    rein_condition *at;
+} rein_sweep_result;
+
+/* result: released after success and failure alike. */
+REIN_API rein_status rein_sweep(const rein_sweep_opts *opts, rein_sweep_result *result);
+REIN_API void rein_sweep_release(rein_sweep_result *result);
+/* Policies that a path stands for: the seeds of a run of several seeds, else 1. */
+REIN_API int rein_policies_of(const char *path);
 
 /* ---- pictures ------------------------------------------------------------------------------------------ */
 
@@ -138,6 +189,8 @@ REIN_API int rein_algo_at(int i, rein_algo_info *info);
 /* By name, with an error naming the nearest. */
 REIN_API rein_status rein_algo_find(const char *name, rein_algo_info *info);
 REIN_API const rein_field *rein_run_fields(int *n);
+/* Those of a rein_run_config that are wrappers. */
+REIN_API const rein_field *rein_wrap_fields(int *n);
 
 typedef struct rein_preset {
     const char *algo, *env, *name; /* env "Hopper-*" stands for all versions; name "tuned" is the default */

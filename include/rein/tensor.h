@@ -58,6 +58,8 @@ REIN_API int rein_extent(rein_graph *g, const char *name, int64_t capacity);
 /* Elements in a row of x, and the graph that owns it. */
 REIN_API int64_t rein_tensor_width(const rein_tensor *x);
 REIN_API rein_graph *rein_tensor_graph(const rein_tensor *x);
+/* The row shape into dims; returns the number of its dimensions. */
+REIN_API int rein_tensor_shape(const rein_tensor *x, int dims[4]);
 
 /* ---- leaves ------------------------------------------------------------------------------------------- */
 
@@ -149,6 +151,24 @@ typedef enum rein_activation {
  * Ensembles: weight (E x in x out), bias (E x out); x (rows x in) is shared or (rows x E x in) is split;
  * the result is (rows x E x out). */
 REIN_API rein_tensor *rein_dense(rein_tensor *x, rein_tensor *weight, rein_tensor *bias, rein_activation act);
+
+/* Bytes (channels x height x width) as real numbers (height x width x channels), times factor; no gradient. */
+REIN_API rein_tensor *rein_image(rein_tensor *x, int channels, int height, int width, double factor);
+/* activation of a convolution: x (rows x height x width x channels), weight (kernel kernel channels x out) with the
+ * channel counting fastest, bias (out) or NULL; `padding` zeros around x. The result is (rows x places down x places
+ * across x out), floor((side + 2 padding - kernel) / stride) + 1 places along a side. */
+REIN_API rein_tensor *rein_conv2d(rein_tensor *x, rein_tensor *weight, rein_tensor *bias, int kernel,
+                                  int stride, int padding, rein_activation act);
+/* The largest number of each window and channel; windows are cut at the border. Ties: the gradient goes to the first. */
+REIN_API rein_tensor *rein_max_pool2d(rein_tensor *x, int size, int stride, int padding);
+
+/* States (steps x width) of a gated recurrent unit (Cho et al. 2014; PyTorch's form) along sequences of `length` steps:
+ * step k of sequence s is row s length + k, and the caller keeps `steps` at length x the live rows of sequences. gates
+ * (steps x 3 width) is what the input gives to r, z and n; start (steps x 1) is non-zero where the state before a step is
+ * zero; h (sequences x width) is the state before the first step; weight (width x 3 width) and bias (3 width) make the
+ * state's part. With length 1, sequences and steps may be the same rows. No gradient to start and h. */
+REIN_API rein_tensor *rein_gru_steps(rein_tensor *gates, rein_tensor *start, rein_tensor *h, int length,
+                                     rein_tensor *weight, rein_tensor *bias);
 
 /* clamp((x - mean) * scale, -limit, limit): mean and scale static of x's width. No gradient to mean, scale. */
 REIN_API rein_tensor *rein_standardize(rein_tensor *x, rein_tensor *mean, rein_tensor *scale, double limit);

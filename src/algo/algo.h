@@ -54,6 +54,8 @@ typedef struct reini_algo {
     const char *const *metrics; /* names of columns of metrics.csv */
     int n_metrics;
     int key_metric; /* index of the one shown in the progress line, -1 = none */
+    /* Optional: how many of the metrics, from the first on, a run with this config has; NULL = all. */
+    int (*metrics_of)(const void *config, const rein_env_type *env);
 
     /* Rules across fields and the fit of the spaces; REIN_USAGE with a sentence. */
     rein_status (*check)(const void *config, const reini_context *context);

@@ -21,7 +21,9 @@ extern const reini_algo reini_algo_double_q_learning;
 extern const reini_algo reini_algo_importance_sampling;
 extern const reini_algo reini_algo_reinforce;
 extern const reini_algo reini_algo_a2c;
+extern const reini_algo reini_algo_a3c;
 extern const reini_algo reini_algo_trpo;
+extern const reini_algo reini_algo_cpo;
 extern const reini_algo reini_algo_ppo;
 extern const reini_algo reini_algo_dqn;
 extern const reini_algo reini_algo_ddpg;
@@ -49,7 +51,9 @@ static const reini_algo *const algorithms[] = {
     /* on-policy */
     &reini_algo_reinforce,
     &reini_algo_a2c,
+    &reini_algo_a3c,
     &reini_algo_trpo,
+    &reini_algo_cpo,
     &reini_algo_ppo,
     /* off-policy */
     &reini_algo_dqn,

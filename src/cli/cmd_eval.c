@@ -2,6 +2,7 @@
  * cmd_eval.c - rein eval: a trained policy in its environment, or in a perturbed one.
  */
 #include <math.h>
+#include <string.h>
 #include "cli.h"
 
 static const cli_option options[] = {
@@ -12,12 +13,18 @@ static const cli_option options[] = {
     CLI_COUNT("seed", "0", 0, 9e15, "seed of the episodes"),
     CLI_SWITCH("sample", "draw actions instead of taking the most likely"),
     CLI_REAL("obs_noise", "0", 0, 1e30, "standard deviation of Gaussian noise added to observations"),
+    CLI_SWITCH("obs_noise_relative", "the noise counts in standard deviations of each element without noise"),
+    CLI_TEXT("sweep", "NAME=LOW:HIGH:N",
+             "evaluate at N values of a field of the environment or of obs_noise, or at a list NAME=A,B; "
+             "twice: at "
+             "every pair"),
+    CLI_TEXT("out", "FILE", "the table of a sweep as CSV"),
     CLI_COUNT("threads", "0", 0, 1024, "worker threads, 0 = one per core; never changes results"),
     CLI_SWITCH("json", "end with one JSON object on stdout"),
 };
 
-static void print_json(const rein_eval_result *r) {
-    json_t *o = json_object();
+/* the figures of one evaluation */
+static void add_figures(json_t *o, const rein_eval_result *r) {
     cli_json_text(o, "algo", r->algo);
     cli_json_text(o, "env", r->env);
     cli_json_whole(o, "episodes", r->episodes);
@@ -31,9 +38,19 @@ static void print_json(const rein_eval_result *r) {
     cli_json_real(o, "return_high", r->return_high);
     cli_json_real(o, "length_mean", r->length_mean);
     cli_json_real(o, "success_rate", r->success_rate);
+    if (isfinite(r->intervention_share)) {
+        cli_json_real(o, "intervention_share", r->intervention_share);
+        cli_json_real(o, "interventions_mean", r->interventions_mean);
+    }
     cli_json_real(o, "latency_us", r->latency_us);
     cli_json_real(o, "wall_s", r->wall_s);
-    cli_json_text(o, "policy_sha256", r->policy_sha256);
+    if (r->policy_sha256[0])
+        cli_json_text(o, "policy_sha256", r->policy_sha256);
+}
+
+static void print_json(const rein_eval_result *r) {
+    json_t *o = json_object();
+    add_figures(o, r);
     cli_json_print(o);
 }
 
@@ -67,6 +84,11 @@ static void print_table(const rein_eval_result *r, bool sample) {
                  100 * r->success_rate);
         cli_table_add(table, "success", line, NULL);
     }
+    if (isfinite(r->intervention_share)) {
+        snprintf(line, sizeof line, "replaced %.2f%% of the actions, %.2f in an episode",
+                 100 * r->intervention_share, r->interventions_mean);
+        cli_table_add(table, "filter", line, NULL);
+    }
     if (isfinite(r->latency_us))
         snprintf(line, sizeof line, "%.2f s, %.3g us per action", r->wall_s, r->latency_us);
     else
@@ -75,6 +97,101 @@ static void print_table(const rein_eval_result *r, bool sample) {
     cli_table_add(table, "sha256", r->policy_sha256, NULL);
     cli_table_print(table);
 }
+
+/* ---- several conditions or policies ---------------------------------------------------------------------- */
+
+static void print_sweep_json(const rein_sweep_result *r) {
+    json_t *o = json_object(), *rows = json_array();
+    cli_json_text(o, "algo", r->at[0].result.algo);
+    cli_json_text(o, "env", r->at[0].result.env);
+    cli_json_whole(o, "policies", r->policies);
+    for (int i = 0; i < r->n; i++) {
+        json_t *row = json_object(), *at = json_object();
+        for (int k = 0; k < r->n_axes; k++)
+            cli_json_text(at, r->name[k], r->at[i].value[k]);
+        json_object_set_new(row, "at", at);
+        add_figures(row, &r->at[i].result);
+        json_array_append_new(rows, row);
+    }
+    json_object_set_new(o, "conditions", rows);
+    cli_json_print(o);
+}
+
+static void add_heading(cli_table *table, const rein_sweep_result *r, bool success, bool filter) {
+    const char *cell[8];
+    int n = 0;
+    for (int k = 0; k < r->n_axes; k++)
+        cell[n++] = r->name[k];
+    cell[n++] = "return";
+    cell[n++] = r->policies > 1 ? "95% of policies" : "95% interval";
+    cell[n++] = "length";
+    if (success)
+        cell[n++] = "success";
+    if (filter)
+        cell[n++] = "interventions";
+    cell[n] = NULL;
+    cli_table_add(table, cell[0], cell[1], cell[2], n > 3 ? cell[3] : NULL, n > 4 ? cell[4] : NULL,
+                  n > 5 ? cell[5] : NULL, n > 6 ? cell[6] : NULL, NULL);
+}
+
+static void add_condition(cli_table *table, const rein_condition *c, int n_axes, bool success, bool filter) {
+    const rein_eval_result *r = &c->result;
+    char text[5][64];
+    const char *cell[8];
+    int n = 0;
+    for (int k = 0; k < n_axes; k++)
+        cell[n++] = c->value[k];
+    snprintf(text[0], sizeof text[0], "%.2f", r->return_mean);
+    snprintf(text[1], sizeof text[1], "%.2f..%.2f", r->return_low, r->return_high);
+    snprintf(text[2], sizeof text[2], "%.1f", r->length_mean);
+    snprintf(text[3], sizeof text[3], "%.1f%%", 100 * r->success_rate);
+    snprintf(text[4], sizeof text[4], "%.2f%%", 100 * r->intervention_share);
+    for (int k = 0; k < 3; k++)
+        cell[n++] = text[k];
+    if (success)
+        cell[n++] = text[3];
+    if (filter)
+        cell[n++] = text[4];
+    cell[n] = NULL;
+    cli_table_add(table, cell[0], cell[1], cell[2], n > 3 ? cell[3] : NULL, n > 4 ? cell[4] : NULL,
+                  n > 5 ? cell[5] : NULL, n > 6 ? cell[6] : NULL, NULL);
+}
+
+static void print_sweep(const rein_sweep_result *r, bool sample) {
+    const rein_eval_result *first = &r->at[0].result;
+    bool success = isfinite(first->success_rate), filter = isfinite(first->intervention_share);
+    printf("%s on %s", first->algo, first->env);
+    if (r->policies > 1)
+        printf(", %d policies", r->policies);
+    if (first->exact)
+        puts(", computed from the environment's tables");
+    else
+        printf(", %d %s episodes%s in each condition\n", first->episodes, sample ? "sampled" : "greedy",
+               r->policies > 1 ? " of each" : "");
+    cli_table *table = cli_table_new();
+    add_heading(table, r, success, filter);
+    for (int i = 0; i < r->n; i++)
+        add_condition(table, &r->at[i], r->n_axes, success, filter);
+    cli_table_print(table);
+}
+
+static int sweep(const cli_args *args, const rein_eval_opts *eval) {
+    const char *axes[REIN_SWEEP_AXES + 1];
+    rein_sweep_opts opts = {.eval = *eval, .axes = axes, .out = cli_text(args, "out")};
+    for (int i = 0; i < args->n_given && opts.n_axes <= REIN_SWEEP_AXES; i++)
+        if (strcmp(args->given[i].name, "sweep") == 0)
+            axes[opts.n_axes++] = args->given[i].value;
+    rein_sweep_result result;
+    rein_status status = rein_sweep(&opts, &result);
+    if (status == REIN_OK && cli_switch(args, "json"))
+        print_sweep_json(&result);
+    else if (status == REIN_OK)
+        print_sweep(&result, eval->sample);
+    rein_sweep_release(&result);
+    return status == REIN_OK ? CLI_DONE : cli_failed(status);
+}
+
+/* ---- the verb -------------------------------------------------------------------------------------------- */
 
 static int evaluate(cli_args *args) {
     const char *env;
@@ -91,11 +208,16 @@ static int evaluate(cli_args *args) {
         .seed = (uint64_t)cli_count(args, "seed"),
         .sample = cli_switch(args, "sample"),
         .obs_noise = cli_real(args, "obs_noise"),
+        .obs_noise_relative = cli_switch(args, "obs_noise_relative"),
         .threads = (int)cli_count(args, "threads"),
         .stop = &cli_stop,
     };
     rein_eval_result result = {0};
     cli_catch_signals();
+    if (cli_text(args, "sweep") || rein_policies_of(opts.path) > 1)
+        return sweep(args, &opts);
+    if (cli_text(args, "out"))
+        return cli_usage("--out is for the table of a sweep: add --sweep, as in --sweep length=0.3:0.9:7");
     rein_status status = rein_eval(&opts, &result);
     if (status != REIN_OK)
         return cli_failed(status);
@@ -115,6 +237,7 @@ static int run(int argc, char **argv) {
         .max_words = 1,
     };
     int code = CLI_USAGE;
+    args.passed[0].rows = rein_wrap_fields(&args.passed[0].n);
     if (cli_args_read(&args, argc, argv)) {
         if (args.help)
             cli_help_verb(&cli_verb_eval, NULL);
@@ -128,7 +251,7 @@ const cli_verb cli_verb_eval = {
     "eval",
     "eval RUN|POLICY [--env ID] [--env.FIELD=VALUE ...]",
     "evaluate a policy, greedy unless --sample",
-    "rein eval runs/NAME --episodes 200 --env.length=0.6",
+    "rein eval runs/NAME --sweep length=0.3:0.9:7 --sweep obs_noise=0,0.05",
     CLI_OPTIONS(options),
     run,
 };

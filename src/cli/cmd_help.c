@@ -90,6 +90,12 @@ static void print_train_fields(const rein_algo_info *algo) {
         print_row(each.name, each.doc, each.family);
 }
 
+static void print_wrap_fields(void) {
+    int n;
+    const rein_field *fields = rein_wrap_fields(&n);
+    cli_help_fields("wrappers around the environment, where other than the policy's own", "", fields, n);
+}
+
 void cli_help_verb(const cli_verb *verb, const rein_algo_info *algo) {
     printf("usage: rein %s\n\n", verb->usage);
     if (algo)
@@ -103,6 +109,8 @@ void cli_help_verb(const cli_verb *verb, const rein_algo_info *algo) {
         print_train_fields(algo);
     else if (verb == &cli_verb_bench)
         cli_help_benchmarks();
+    else if (verb == &cli_verb_eval)
+        print_wrap_fields();
 }
 
 void cli_help_command(void) {

@@ -8,11 +8,12 @@
 #include <stdlib.h>
 #include "measure.h"
 
-enum { ENVS = 1024, ACTION_SETS = 61 };
+enum { ENVS = 1024, SIMULATORS = 16, ACTION_SETS = 61 };
 #define SECONDS_PER_REPEAT 0.2
 
 typedef struct work {
     rein_vec *vec;
+    int n;               /* environments; fewer where each has a simulator of its own */
     size_t action_bytes; /* of all environments, one step */
     unsigned char *actions;
     rein_slab slab;
@@ -46,18 +47,18 @@ static void draw_actions(const rein_space *act, int n, void *out, rein_rng *rng)
 }
 
 static bool prepare(work *w, const rein_env_type *type) {
-    size_t obs = rein_space_bytes(&type->obs);
-    w->action_bytes = ENVS * rein_space_bytes(&type->act);
+    size_t obs = rein_space_bytes(&type->obs), n = (size_t)w->n;
+    w->action_bytes = n * rein_space_bytes(&type->act);
     w->actions = calloc(ACTION_SETS, w->action_bytes);
     w->slab = (rein_slab){
-        .obs = calloc(ENVS, obs),
-        .final_obs = calloc(ENVS, obs),
-        .reward = calloc(ENVS, sizeof(float)),
-        .terminated = calloc(ENVS, 1),
-        .truncated = calloc(ENVS, 1),
-        .mask = calloc(ENVS, (size_t)rein_space_logits(&type->act)),
-        .ep_return = calloc(ENVS, sizeof(float)),
-        .ep_length = calloc(ENVS, sizeof(int32_t)),
+        .obs = calloc(n, obs),
+        .final_obs = calloc(n, obs),
+        .reward = calloc(n, sizeof(float)),
+        .terminated = calloc(n, 1),
+        .truncated = calloc(n, 1),
+        .mask = calloc(n, (size_t)rein_space_logits(&type->act)),
+        .ep_return = calloc(n, sizeof(float)),
+        .ep_length = calloc(n, sizeof(int32_t)),
     };
     const rein_slab *s = &w->slab;
     if (!w->actions || !s->obs || !s->final_obs || !s->reward || !s->terminated || !s->truncated ||
@@ -65,8 +66,8 @@ static bool prepare(work *w, const rein_env_type *type) {
         return false;
     rein_rng rng = rein_rng_make(1, 0);
     for (int k = 0; k < ACTION_SETS; k++)
-        draw_actions(&type->act, ENVS, w->actions + (size_t)k * w->action_bytes, &rng);
-    rein_vec_reset(w->vec, 0, ENVS, s);
+        draw_actions(&type->act, w->n, w->actions + (size_t)k * w->action_bytes, &rng);
+    rein_vec_reset(w->vec, 0, w->n, s);
     return true;
 }
 
@@ -76,9 +77,9 @@ static double steps_per_second(work *w) {
     do {
         for (int k = 0; k < ACTION_SETS; k++) {
             w->slab.action = w->actions + (size_t)k * w->action_bytes;
-            rein_vec_step(w->vec, 0, ENVS, &w->slab);
+            rein_vec_step(w->vec, 0, w->n, &w->slab);
         }
-        steps += (int64_t)ENVS * ACTION_SETS;
+        steps += (int64_t)w->n * ACTION_SETS;
         seconds = measure_now() - start;
     } while (seconds < SECONDS_PER_REPEAT && !cli_stop);
     return (double)steps / seconds;
@@ -89,8 +90,8 @@ rein_status measure_env(measure *m) {
     double *rates = calloc((size_t)m->repeats, sizeof *rates);
     rein_status status = rates ? REIN_OK : REIN_NOMEM;
     for (int i = 0; status == REIN_OK && !cli_stop && (type = rein_env_at(i)); i++) {
-        work w = {0};
-        rein_vec_opts opts = {.n = ENVS, .seed = 1};
+        work w = {.n = type->create ? SIMULATORS : ENVS};
+        rein_vec_opts opts = {.n = w.n, .seed = 1};
         status = rein_vec_new(type, &opts, &w.vec);
         if (status == REIN_USAGE) { /* one that needs a setting, such as a file */
             status = REIN_OK;

@@ -9,6 +9,8 @@
 
 /* REIN_OK when a type is well formed, else what is wrong with it. */
 rein_status reini_env_check(const rein_env_type *type);
+/* What is wrong with a type's costs, NULL when nothing is. */
+const char *reini_costs_flaw(const rein_env_type *type);
 /* Plays a few episodes of random actions with its default settings, between guard bytes: finds writes past the sizes
  * it declares, observations that are not finite or not in its space, masks that allow nothing. */
 rein_status reini_env_probe(const rein_env_type *type);

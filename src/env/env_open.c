@@ -8,6 +8,7 @@
 
 #include <string.h>
 #include "base/base.h"
+#include "env/env_checks.h"
 #include "env/env_types.h"
 
 /* the config, or the defaults, in memory of its own */
@@ -38,6 +39,8 @@ static rein_status check_opened(const rein_env_type *opened) {
         flaw = reini_space_flaw(&opened->act);
     if (flaw)
         return reini_fail(REIN_USAGE, "environment %s, as configured, has a space that %s", opened->id, flaw);
+    if ((flaw = reini_costs_flaw(opened)) != NULL)
+        return reini_fail(REIN_USAGE, "environment %s, as configured: %s", opened->id, flaw);
     if (opened->mdp && (rein_mdp_states(opened->mdp) != rein_space_count(&opened->obs) ||
                         rein_mdp_actions(opened->mdp) != rein_space_count(&opened->act)))
         return reini_fail(REIN_INTERNAL, "environment %s: its tables do not fit its spaces", opened->id);

@@ -9,6 +9,8 @@
 #include "base/base.h"
 #include "env/env_checks.h"
 #include "env/env_types.h"
+#include "env/mujoco/mujoco_find.h"
+#include "env/wrap.h"
 
 static const rein_env_type *const builtin[] = {
     &reini_env_cartpole,
@@ -16,6 +18,10 @@ static const rein_env_type *const builtin[] = {
     &reini_env_mountain_car_continuous,
     &reini_env_pendulum,
     &reini_env_acrobot,
+    &reini_env_cartpole_no_velocity,
+    &reini_env_pendulum_no_velocity,
+    &reini_env_mountain_car_no_velocity,
+    &reini_env_mountain_car_continuous_no_velocity,
     &reini_env_identity,
     &reini_env_identity_multi_discrete,
     &reini_env_identity_box,
@@ -33,7 +39,44 @@ static const rein_env_type *const builtin[] = {
     &reini_env_line_slip,
     &reini_env_random_walk,
     &reini_env_maze,
+    &reini_env_cost_grid,
     &reini_env_mdp,
+    &reini_env_asterix_v0,
+    &reini_env_asterix_v1,
+    &reini_env_breakout_v0,
+    &reini_env_breakout_v1,
+    &reini_env_freeway_v0,
+    &reini_env_freeway_v1,
+    &reini_env_seaquest_v0,
+    &reini_env_seaquest_v1,
+    &reini_env_space_invaders_v0,
+    &reini_env_space_invaders_v1,
+#ifdef REIN_HAVE_MUJOCO
+    &reini_env_half_cheetah_v4,
+    &reini_env_half_cheetah_v5,
+    &reini_env_half_cheetah_safe,
+    &reini_env_hopper_v4,
+    &reini_env_hopper_v5,
+    &reini_env_hopper_safe,
+    &reini_env_walker2d_v4,
+    &reini_env_walker2d_v5,
+    &reini_env_walker2d_safe,
+    &reini_env_swimmer_v4,
+    &reini_env_swimmer_v5,
+    &reini_env_swimmer_safe,
+    &reini_env_ant_v4,
+    &reini_env_ant_v5,
+    &reini_env_ant_safe,
+    &reini_env_humanoid_v4,
+    &reini_env_humanoid_v5,
+    &reini_env_humanoid_safe,
+    &reini_env_inverted_pendulum_v4,
+    &reini_env_inverted_pendulum_v5,
+    &reini_env_inverted_double_pendulum_v4,
+    &reini_env_inverted_double_pendulum_v5,
+    &reini_env_reacher_v4,
+    &reini_env_reacher_v5,
+#endif
 };
 
 #define N_BUILTIN ((int)(sizeof builtin / sizeof *builtin))
@@ -71,6 +114,8 @@ const rein_env_type *rein_env_find(const char *id) {
         return type;
     if (reini_plugin_named(id))
         return reini_plugin_find(id);
+    if (reini_mujoco_named(id))
+        return reini_mujoco_find(id);
 
     const char *ids[N_BUILTIN + MAX_USER];
     int n = 0;
@@ -87,6 +132,8 @@ const rein_env_type *rein_env_find(const char *id) {
 }
 
 bool reini_env_is_builtin(const rein_env_type *type) {
+    for (const reini_wrap *w; (w = reini_wrap_of(type)) != NULL;)
+        type = &w->inner;
     for (int i = 0; i < N_BUILTIN; i++)
         if (type->step == builtin[i]->step)
             return true;
@@ -130,6 +177,34 @@ static const char *sizes_flaw(const rein_env_type *type) {
     return NULL;
 }
 
+static const char *cost_name_flaw(const char *name) {
+    if (!name)
+        return "a cost has no name";
+    size_t length = strlen(name);
+    if (length == 0 || length > 32)
+        return "the name of a cost must have 1 to 32 characters";
+    if (strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") != length)
+        return "the name of a cost may hold letters, digits and _ only";
+    return NULL;
+}
+
+const char *reini_costs_flaw(const rein_env_type *type) {
+    const char *flaw = NULL;
+    if (type->n_costs < 0 || type->n_costs > REIN_COSTS_MAX)
+        return "n_costs must be between 0 and 8";
+    if (type->n_costs == 0)
+        return type->costs ? "costs is given but n_costs is 0" : NULL;
+    if (!type->costs || !type->cost_names)
+        return "n_costs, cost_names and costs go together: give all three or none";
+    for (int i = 0; i < type->n_costs && !flaw; i++) {
+        flaw = cost_name_flaw(type->cost_names[i]);
+        for (int k = 0; k < i && !flaw; k++)
+            if (strcmp(type->cost_names[i], type->cost_names[k]) == 0)
+                flaw = "two costs have one name";
+    }
+    return flaw;
+}
+
 rein_status reini_env_check(const rein_env_type *type) {
     if (!type || !type->id)
         return reini_fail(REIN_USAGE, "an environment type needs an id");
@@ -142,6 +217,8 @@ rein_status reini_env_check(const rein_env_type *type) {
         flaw = !type->doc ? "the doc line is missing" : sizes_flaw(type);
     if (!flaw)
         flaw = functions_flaw(type);
+    if (!flaw && !type->open)
+        flaw = reini_costs_flaw(type);
     if (flaw)
         return reini_fail(REIN_USAGE, "environment \"%s\" is refused: %s", type->id, flaw);
     flaw = reini_space_flaw(&type->obs);

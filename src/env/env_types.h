@@ -27,6 +27,10 @@ extern const rein_env_type reini_env_mountain_car;
 extern const rein_env_type reini_env_mountain_car_continuous;
 extern const rein_env_type reini_env_pendulum;
 extern const rein_env_type reini_env_acrobot;
+extern const rein_env_type reini_env_cartpole_no_velocity;
+extern const rein_env_type reini_env_pendulum_no_velocity;
+extern const rein_env_type reini_env_mountain_car_no_velocity;
+extern const rein_env_type reini_env_mountain_car_continuous_no_velocity;
 extern const rein_env_type reini_env_identity;
 extern const rein_env_type reini_env_identity_multi_discrete;
 extern const rein_env_type reini_env_identity_box;
@@ -44,6 +48,25 @@ extern const rein_env_type reini_env_line_goal;
 extern const rein_env_type reini_env_line_slip;
 extern const rein_env_type reini_env_random_walk;
 extern const rein_env_type reini_env_maze;
+extern const rein_env_type reini_env_cost_grid;
 extern const rein_env_type reini_env_mdp;
+
+/* src/env/minatar */
+extern const rein_env_type reini_env_asterix_v0, reini_env_asterix_v1;
+extern const rein_env_type reini_env_breakout_v0, reini_env_breakout_v1;
+extern const rein_env_type reini_env_freeway_v0, reini_env_freeway_v1;
+extern const rein_env_type reini_env_seaquest_v0, reini_env_seaquest_v1;
+extern const rein_env_type reini_env_space_invaders_v0, reini_env_space_invaders_v1;
+
+/* src/env/mujoco, defined where REIN_HAVE_MUJOCO is */
+extern const rein_env_type reini_env_half_cheetah_v4, reini_env_half_cheetah_v5, reini_env_half_cheetah_safe;
+extern const rein_env_type reini_env_hopper_v4, reini_env_hopper_v5, reini_env_hopper_safe;
+extern const rein_env_type reini_env_walker2d_v4, reini_env_walker2d_v5, reini_env_walker2d_safe;
+extern const rein_env_type reini_env_swimmer_v4, reini_env_swimmer_v5, reini_env_swimmer_safe;
+extern const rein_env_type reini_env_ant_v4, reini_env_ant_v5, reini_env_ant_safe;
+extern const rein_env_type reini_env_humanoid_v4, reini_env_humanoid_v5, reini_env_humanoid_safe;
+extern const rein_env_type reini_env_inverted_pendulum_v4, reini_env_inverted_pendulum_v5;
+extern const rein_env_type reini_env_inverted_double_pendulum_v4, reini_env_inverted_double_pendulum_v5;
+extern const rein_env_type reini_env_reacher_v4, reini_env_reacher_v5;
 
 #endif

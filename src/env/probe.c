@@ -46,7 +46,7 @@ static rein_status check_guard(const guarded *g, const rein_env_type *type, cons
 
 typedef struct probe {
     rein_env_type type; /* opened */
-    guarded state, obs, mask, action;
+    guarded state, obs, mask, action, cost;
     void *handle; /* of types that create; else the state */
     rein_rng rng;
 } probe;
@@ -79,6 +79,21 @@ static rein_status check_mask(const probe *p) {
         if (!memchr(mask, 1, (size_t)p->type.act.n[k]))
             return reini_fail(REIN_MISMATCH, "environment %s: the mask allows no action (no byte is 1)",
                               p->type.id);
+    return REIN_OK;
+}
+
+/* the costs of the step just made */
+static rein_status check_costs(probe *p) {
+    const rein_env_type *type = &p->type;
+    const float *cost = inside(&p->cost);
+    if (type->n_costs == 0)
+        return REIN_OK;
+    type->costs(type->model, p->handle, inside(&p->cost));
+    REINI_TRY(check_guard(&p->cost, type, "costs"));
+    for (int k = 0; k < type->n_costs; k++)
+        if (!isfinite(cost[k]))
+            return reini_fail(REIN_MISMATCH, "environment %s: costs gave %g for %s", type->id,
+                              (double)cost[k], type->cost_names[k]);
     return REIN_OK;
 }
 
@@ -135,6 +150,7 @@ static rein_status step(probe *p) {
     if (!isfinite(result.reward))
         return reini_fail(REIN_MISMATCH, "environment %s: step gave the reward %g", p->type.id,
                           (double)result.reward);
+    REINI_TRY(check_costs(p));
     REINI_TRY(look(p, "after a step"));
     return result.terminated || result.truncated ? reset(p) : REIN_OK;
 }
@@ -144,7 +160,8 @@ static rein_status make(probe *p) {
     size_t logits = type->mask ? (size_t)rein_space_logits(&type->act) : 0;
     if (!guard(&p->state, "state", type->create ? 0 : type->state_size) ||
         !guard(&p->obs, "observation", rein_space_bytes(&type->obs)) || !guard(&p->mask, "mask", logits) ||
-        !guard(&p->action, "action", rein_space_bytes(&type->act)))
+        !guard(&p->action, "action", rein_space_bytes(&type->act)) ||
+        !guard(&p->cost, "costs", (size_t)type->n_costs * sizeof(float)))
         return reini_fail_memory(type->state_size, "trying out an environment");
     p->handle = type->create ? type->create(type->model) : inside(&p->state);
     return p->handle ? REIN_OK
@@ -165,8 +182,8 @@ rein_status reini_env_probe(const rein_env_type *type) {
     rein_status status = play(&p);
     if (p.type.create && p.handle)
         p.type.destroy(p.handle);
-    guarded *all[] = {&p.state, &p.obs, &p.mask, &p.action};
-    for (int i = 0; i < 4; i++)
+    guarded *all[] = {&p.state, &p.obs, &p.mask, &p.action, &p.cost};
+    for (int i = 0; i < 5; i++)
         reini_free(all[i]->memory);
     rein_env_close(&p.type);
     return status;

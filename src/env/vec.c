@@ -3,8 +3,8 @@
  *
  * A step of a range goes block by block, so that a block's rows stay in the first-level cache:
  *
- *     clip the actions   advance every environment   count steps and returns, cut at the horizon
- *     where an episode ended: final_obs, ep_return, ep_length, reset, first observation   masks
+ *     clip the actions   advance every environment   costs   count steps and returns, cut at the horizon
+ *     where an episode ended: final_obs, ep_return, ep_length, ep_cost, reset, first observation   masks
  *
  * Rows are independent of each other and of the blocks, so any split into ranges gives the same bits.
  */
@@ -17,6 +17,7 @@
 #include "base/base.h"
 #include "env/env_checks.h"
 #include "env/env_types.h"
+#include "env/wrap.h"
 
 enum { BLOCK = 128 };
 
@@ -27,8 +28,9 @@ struct rein_vec {
     bool watched;     /* not one of Rein's own */
     atomic_int fault; /* 1 + the first environment found faulty, 0 = none; what it gave is in `found` */
     struct {
-        const char *flaw; /* of the observation, NULL = the reward */
-        float reward;
+        const char *flaw; /* of the observation, NULL = a number is not finite: */
+        const char *cost; /* this cost, NULL = the reward */
+        float number;
         int32_t step;
     } found;
     uint64_t seed;
@@ -43,6 +45,7 @@ struct rein_vec {
     rein_rng *rng;          /* (n) */
     int32_t *clock;         /* (n)               steps in the current episode */
     double *episode_return; /* (n)               of the current episode so far */
+    double *episode_cost;   /* (n x n_costs)     the same of the costs, NULL without */
     float *clipped;         /* (n x act size)    clipped actions, NULL when the action space has no bounds */
 };
 
@@ -73,20 +76,21 @@ static bool has_bounds(const rein_space *space) {
 
 static rein_status make_arrays(rein_vec *vec) {
     const rein_env_type *type = vec->type;
-    size_t n = (size_t)vec->n, act_size = (size_t)type->act.size;
+    size_t n = (size_t)vec->n, act_size = (size_t)type->act.size, costs = (size_t)type->n_costs;
     bool clips = has_bounds(&type->act);
     vec->rng = REINI_NEW_ARRAY(rein_rng, n);
     vec->clock = REINI_NEW_ARRAY(int32_t, n);
     vec->episode_return = REINI_NEW_ARRAY(double, n);
     if (clips)
         vec->clipped = reini_new_array(n, act_size * sizeof(float));
+    vec->episode_cost = costs > 0 ? REINI_NEW_ARRAY(double, n *costs) : NULL;
     if (type->create)
         vec->handles = REINI_NEW_ARRAY(void *, n);
     else
         vec->states = reini_new_array(n, type->state_size);
     if (!vec->rng || !vec->clock || !vec->episode_return || (clips && !vec->clipped) ||
-        (!vec->handles && !vec->states)) {
-        size_t each = sizeof(rein_rng) + 12 + type->state_size + (clips ? 4 * act_size : 0);
+        (costs > 0 && !vec->episode_cost) || (!vec->handles && !vec->states)) {
+        size_t each = sizeof(rein_rng) + 12 + 8 * costs + type->state_size + (clips ? 4 * act_size : 0);
         return reini_fail_memory(n * each, "the states of the environments");
     }
     return REIN_OK;
@@ -106,6 +110,8 @@ static void start_episode(rein_vec *vec, int i) {
     vec->type->reset(vec->config, state_of(vec, i), &vec->rng[i]);
     vec->clock[i] = 0;
     vec->episode_return[i] = 0;
+    for (int k = 0; k < vec->type->n_costs; k++)
+        vec->episode_cost[i * vec->type->n_costs + k] = 0;
 }
 
 static rein_status fill_vec(rein_vec *vec, const rein_vec_opts *opts) {
@@ -158,6 +164,7 @@ void rein_vec_free(rein_vec *vec) {
     reini_free(vec->states);
     reini_free(vec->clipped);
     reini_free(vec->episode_return);
+    reini_free(vec->episode_cost);
     reini_free(vec->clock);
     reini_free(vec->rng);
     if (vec->opened)
@@ -224,30 +231,55 @@ static void advance(rein_vec *vec, int begin, int count, const void *actions, co
     }
 }
 
-/* Remembers the first thing an environment gave that it may not give. */
+/* Remembers what environment i gave that it may not give, if it is the first. */
+static void note_fault(rein_vec *vec, int i, const char *flaw, const char *cost, float number) {
+    int none = 0;
+    if (!atomic_compare_exchange_strong(&vec->fault, &none, i + 1))
+        return;
+    vec->found.flaw = flaw;
+    vec->found.cost = cost;
+    vec->found.number = number;
+    vec->found.step = vec->clock[i];
+}
+
 static void watch(rein_vec *vec, int begin, int count, const rein_slab *slab) {
     for (int i = begin; i < begin + count; i++) {
         const char *flaw = reini_obs_flaw(&vec->type->obs, row(slab->obs, vec->obs_bytes, i));
-        int none = 0;
-        if (isfinite(slab->reward[i]) && !flaw)
-            continue;
-        if (!atomic_compare_exchange_strong(&vec->fault, &none, i + 1))
-            return;
-        vec->found.flaw = isfinite(slab->reward[i]) ? flaw : NULL;
-        vec->found.reward = slab->reward[i];
-        vec->found.step = vec->clock[i];
+        if (!isfinite(slab->reward[i]))
+            note_fault(vec, i, NULL, NULL, slab->reward[i]);
+        else if (flaw)
+            note_fault(vec, i, flaw, NULL, 0);
+    }
+}
+
+/* The costs of the steps that `count` environments from `begin` have just made, before any is reset. */
+static void take_costs(rein_vec *vec, int begin, int count, const rein_slab *slab) {
+    const rein_env_type *type = vec->type;
+    int n = type->n_costs;
+    for (int i = begin; i < begin + count; i++) {
+        float cost[REIN_COSTS_MAX];
+        type->costs(vec->config, state_of(vec, i), cost);
+        for (int k = 0; k < n; k++) {
+            vec->episode_cost[i * n + k] += (double)cost[k];
+            if (vec->watched && !isfinite(cost[k]))
+                note_fault(vec, i, NULL, type->cost_names[k], cost[k]);
+        }
+        if (slab->cost)
+            memcpy(slab->cost + i * n, cost, (size_t)n * sizeof *cost);
     }
 }
 
 rein_status rein_vec_fault(const rein_vec *vec) {
     int i = atomic_load(&vec->fault) - 1;
     if (i < 0)
-        return REIN_OK;
+        return reini_filter_fault(vec->type);
     char what[96];
     if (vec->found.flaw)
         snprintf(what, sizeof what, "an observation that %s", vec->found.flaw);
+    else if (vec->found.cost)
+        snprintf(what, sizeof what, "the cost %s %g", vec->found.cost, (double)vec->found.number);
     else
-        snprintf(what, sizeof what, "the reward %g", (double)vec->found.reward);
+        snprintf(what, sizeof what, "the reward %g", (double)vec->found.number);
     return reini_fail(
         REIN_DIVERGED,
         "environment %s: number %d of %d gave %s at step %d of its episode (seed %llu): the fault "
@@ -282,6 +314,8 @@ static void finish_episode(rein_vec *vec, int i, const rein_slab *slab) {
         slab->ep_return[i] = (float)vec->episode_return[i];
     if (slab->ep_length)
         slab->ep_length[i] = vec->clock[i];
+    for (int k = 0, n = vec->type->n_costs; slab->ep_cost && k < n; k++)
+        slab->ep_cost[i * n + k] = (float)vec->episode_cost[i * n + k];
     start_episode(vec, i);
     observe_row(vec, i, slab);
 }
@@ -315,6 +349,8 @@ void rein_vec_step(rein_vec *vec, int begin, int end, const rein_slab *slab) {
         advance(vec, first, count, clipped_actions(vec, first, count, slab), slab);
         if (vec->watched)
             watch(vec, first, count, slab);
+        if (vec->type->n_costs > 0)
+            take_costs(vec, first, count, slab);
         count_steps(vec, first, count, slab);
         finish_ended(vec, first, count, slab);
     }
@@ -353,7 +389,7 @@ int32_t rein_vec_horizon(const rein_vec *vec) {
 
 /* ---- saving -------------------------------------------------------------------------------------------- */
 
-/* Laid out as header, states, streams, returns, clocks; 64 bytes keep the states aligned. */
+/* Laid out as header, states, streams, returns, costs, clocks; 64 bytes keep the states aligned. */
 typedef struct vec_header {
     char magic[8];
     uint64_t id_hash; /* of the type's id */
@@ -382,9 +418,13 @@ static vec_header header_of(const rein_vec *vec) {
     return header;
 }
 
+static size_t costs_size(const rein_vec *vec) {
+    return (size_t)vec->n * (size_t)vec->type->n_costs * sizeof *vec->episode_cost;
+}
+
 size_t rein_vec_save_size(const rein_vec *vec) {
     size_t each = vec->type->state_size + sizeof *vec->rng + sizeof *vec->episode_return + sizeof *vec->clock;
-    return sizeof(vec_header) + (size_t)vec->n * each;
+    return sizeof(vec_header) + (size_t)vec->n * each + costs_size(vec);
 }
 
 static unsigned char *put(unsigned char *to, const void *from, size_t bytes) {
@@ -409,6 +449,8 @@ void rein_vec_save(const rein_vec *vec, void *buffer) {
     }
     to = put(to, vec->rng, n * sizeof *vec->rng);
     to = put(to, vec->episode_return, n * sizeof *vec->episode_return);
+    if (vec->episode_cost)
+        to = put(to, vec->episode_cost, costs_size(vec));
     put(to, vec->clock, n * sizeof *vec->clock);
 }
 
@@ -454,6 +496,8 @@ rein_status rein_vec_load(rein_vec *vec, const void *buffer, size_t size) {
     }
     from = get(vec->rng, from, n * sizeof *vec->rng);
     from = get(vec->episode_return, from, n * sizeof *vec->episode_return);
+    if (vec->episode_cost)
+        from = get(vec->episode_cost, from, costs_size(vec));
     get(vec->clock, from, n * sizeof *vec->clock);
     return REIN_OK;
 }

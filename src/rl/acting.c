@@ -18,8 +18,18 @@ static rein_tensor *to_env_units(reini_act_program *act, const reini_net *policy
     return rein_output(rein_add(rein_mul(act->action, act->half), act->middle), "env_action");
 }
 
-static void build(reini_act_program *act, const reini_net *policy, int capacity, bool sample, bool masked,
-                  bool output) {
+/* mu + z theta, squashed if the policy's actions are */
+static rein_tensor *explored(reini_act_program *act, const reini_net *policy, const reini_net_heads *heads) {
+    int size = policy->base.act.size, latent = (int)rein_tensor_width(heads->latent);
+    act->theta = rein_input(act->g, "theta", REIN_F32, act->rows, 1, (int[]){size * latent});
+    rein_tensor *u = rein_add(heads->dist.mean, reini_sde_noise(heads->latent, act->theta, size));
+    return heads->dist.kind == REIN_DIST_SQUASHED ? rein_tanh(u) : u;
+}
+
+enum { MODE, DRAWN, EXPLORING };
+
+static void build(reini_act_program *act, const reini_net *policy, int capacity, int how, bool masked,
+                  bool output, bool critic) {
     int logits = rein_space_logits(&policy->base.act);
     act->rows = rein_extent(act->g, "rows", capacity);
     act->slot = rein_slot(act->g, policy->layout);
@@ -28,10 +38,19 @@ static void build(reini_act_program *act, const reini_net *policy, int capacity,
     if (masked)
         act->in.mask = rein_input(act->g, "mask", REIN_U8, act->rows, 1, &logits);
     reini_net_norm_inputs(policy, act->g, &act->in);
-    reini_net_heads heads = reini_net_build(policy, act->slot, &act->in, true, false);
-    if (sample && reini_net_samples(policy)) {
-        act->key = rein_key(act->g, "key");
-        act->action = rein_output(rein_dist_sample(&heads.dist, act->key), "action");
+    /* the critic is built for its memory's sake: its value is not asked for and not computed */
+    bool remembers = critic && policy->net.gru > 0;
+    reini_net_state_input(policy, act->g, act->rows, critic, &act->in);
+    reini_net_heads heads = reini_net_build(policy, act->slot, &act->in, true, remembers);
+    if (heads.state != NULL)
+        act->state = rein_output(heads.state, "state");
+    if (how != MODE && reini_net_samples(policy)) {
+        rein_tensor *action;
+        if (how == EXPLORING && heads.latent != NULL)
+            action = explored(act, policy, &heads);
+        else
+            action = rein_dist_sample(&heads.dist, act->key = rein_key(act->g, "key"));
+        act->action = rein_output(action, "action");
         act->logp = rein_output(rein_dist_logp(&heads.dist, act->action), "logp");
     } else {
         act->action = rein_output(reini_net_mode(policy, &act->in, &heads), "action");
@@ -41,14 +60,24 @@ static void build(reini_act_program *act, const reini_net *policy, int capacity,
         act->output = rein_output(heads.output, "output");
 }
 
-rein_status reini_act_program_init(reini_act_program *act, const reini_net *policy, int capacity, bool sample,
-                                   bool masked, bool output) {
+static rein_status init(reini_act_program *act, const reini_net *policy, int capacity, int how, bool masked,
+                        bool output, bool critic) {
     memset(act, 0, sizeof *act);
     act->g = rein_graph_new(REIN_F32);
     if (act->g == NULL)
         return reini_fail_memory(1 << 14, "an acting program");
-    build(act, policy, capacity, sample, masked, output);
+    build(act, policy, capacity, how, masked, output, critic);
     return rein_compile(act->g, &(rein_compile_opts){.matmul = policy->matmul}, &act->program);
+}
+
+rein_status reini_act_program_init(reini_act_program *act, const reini_net *policy, int capacity, bool sample,
+                                   bool masked, bool output) {
+    return init(act, policy, capacity, sample ? DRAWN : MODE, masked, output, false);
+}
+
+rein_status reini_act_program_explore(reini_act_program *act, const reini_net *policy, int capacity,
+                                      bool masked, bool output, bool critic) {
+    return init(act, policy, capacity, EXPLORING, masked, output, critic);
 }
 
 void reini_act_program_release(reini_act_program *act) {
@@ -75,12 +104,16 @@ enum { GREEDY, SAMPLE, GREEDY_MASKED, SAMPLE_MASKED, VARIANTS };
 struct reini_acting {
     reini_act_program program[VARIANTS];
     rein_exec *exec[VARIANTS];
+    float *state; /* (CHUNK x state size) of episodes that begin */
 };
 
 rein_status reini_acting_new(reini_net *policy, reini_acting **out) {
     reini_acting *acting = *out = REINI_NEW(reini_acting);
     if (acting == NULL)
         return reini_fail_memory(sizeof *acting, "a policy");
+    size_t states = (size_t)(CHUNK * reini_net_state_size(policy, false));
+    if (states > 0 && (acting->state = REINI_NEW_ARRAY(float, states)) == NULL)
+        return reini_fail_memory(states * sizeof(float), "a policy");
     int variants = policy->base.act.kind == REIN_SPACE_BOX ? GREEDY_MASKED : VARIANTS;
     for (int v = 0; v < variants; v++) {
         bool sample = v == SAMPLE || v == SAMPLE_MASKED, masked = v >= GREEDY_MASKED;
@@ -97,6 +130,7 @@ void reini_acting_free(reini_acting *acting) {
         rein_exec_free(acting->exec[v]);
         reini_act_program_release(&acting->program[v]);
     }
+    reini_free(acting->state);
     reini_free(acting);
 }
 
@@ -109,14 +143,29 @@ static void clip_to_bounds(const reini_net *policy, float *action, int n) {
         }
 }
 
-static void act_chunk(reini_net *policy, int variant, int n, const float *obs, const uint8_t *mask,
-                      const rein_sampling *sampling, uint64_t row_base, void *actions) {
+/* state: of the rows, or NULL for episodes that begin; where start says so, they begin too */
+static float *state_before(reini_net *policy, int n, float *state, const uint8_t *start) {
+    size_t size = (size_t)reini_net_state_size(policy, false);
+    if (state == NULL)
+        return memset(policy->acting->state, 0, (size_t)n * size * sizeof *state);
+    for (int i = 0; start != NULL && i < n; i++)
+        if (start[i])
+            memset(state + (size_t)i * size, 0, size * sizeof *state);
+    return state;
+}
+
+static void act_chunk(reini_net *policy, int variant, int n, const void *obs, const uint8_t *mask,
+                      const rein_sampling *sampling, uint64_t row_base, float *state, void *actions) {
     const reini_act_program *act = &policy->acting->program[variant];
     rein_exec *exec = policy->acting->exec[variant];
     rein_exec_rows(exec, act->rows, n);
     rein_exec_bind(exec, act->in.obs, obs, 0);
     if (mask != NULL)
         rein_exec_bind(exec, act->in.mask, mask, 0);
+    if (state != NULL) {
+        rein_exec_bind(exec, act->in.state, state, 0);
+        rein_exec_bind(exec, act->state, state, 0);
+    }
     rein_exec_bind(exec, act->env_action, actions, 0);
     if (act->key != NULL)
         rein_exec_key(exec, act->key, sampling->seed, 0, sampling->step, row_base);
@@ -125,17 +174,26 @@ static void act_chunk(reini_net *policy, int variant, int n, const float *obs, c
         clip_to_bounds(policy, actions, n);
 }
 
-void reini_net_act(rein_policy *base, int64_t t, int n, const void *obs, const uint8_t *mask,
-                   const rein_sampling *sampling, void *actions) {
+void reini_net_act_state(rein_policy *base, int64_t t, int n, const void *obs, const uint8_t *mask,
+                         const rein_sampling *sampling, float *state, const uint8_t *start, void *actions) {
     reini_net *policy = (reini_net *)base;
     int variant = (sampling != NULL ? SAMPLE : GREEDY) + (mask != NULL ? GREEDY_MASKED : 0);
-    size_t obs_size = (size_t)base->obs.size, act_size = (size_t)base->act.size;
-    size_t logits = (size_t)rein_space_logits(&base->act);
+    size_t obs_bytes = rein_space_bytes(&base->obs), act_size = (size_t)base->act.size;
+    size_t logits = (size_t)rein_space_logits(&base->act), size = (size_t)reini_net_state_size(policy, false);
     for (int done = 0; done < n; done += CHUNK) {
         int count = n - done < CHUNK ? n - done : CHUNK;
-        act_chunk(policy, variant, count, (const float *)obs + (size_t)done * obs_size,
+        float *before = NULL;
+        if (size > 0)
+            before = state_before(policy, count, state != NULL ? state + (size_t)done * size : NULL,
+                                  start != NULL ? start + done : NULL);
+        act_chunk(policy, variant, count, (const char *)obs + (size_t)done * obs_bytes,
                   mask != NULL ? mask + (size_t)done * logits : NULL, sampling,
-                  sampling != NULL ? sampling->row_base + (uint64_t)done : 0,
+                  sampling != NULL ? sampling->row_base + (uint64_t)done : 0, before,
                   (char *)actions + (size_t)done * act_size * 4);
     }
+}
+
+void reini_net_act(rein_policy *policy, int64_t t, int n, const void *obs, const uint8_t *mask,
+                   const rein_sampling *sampling, void *actions) {
+    reini_net_act_state(policy, t, n, obs, mask, sampling, NULL, NULL, actions);
 }

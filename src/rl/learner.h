@@ -4,6 +4,7 @@
 #ifndef REINI_LEARNER_H
 #define REINI_LEARNER_H
 
+#include <string.h>
 #include <rein/optim.h>
 #include "base/archive.h"
 
@@ -26,8 +27,9 @@ rein_status reini_optim_make(const reini_optim_settings *settings, rein_layout *
 rein_status reini_optim_visit(rein_optim *optim, const char *name, reini_archive *archive);
 
 /* Copies the members that a list of fields names from one struct to another that has them too. */
-#define REINI_COPY_FIELD(kind, name, initial, low, high, doc) copied.name = from->name;
-#define REINI_COPY_FIELD_ENUM(name, initial, choices, doc)    copied.name = from->name;
-#define REINI_COPY_FIELDS(LIST)                               LIST(REINI_COPY_FIELD, REINI_COPY_FIELD_ENUM)
+#define REINI_COPY_FIELD(kind, name, initial, low, high, doc)                                                \
+    memcpy(&copied.name, &from->name, sizeof copied.name);
+#define REINI_COPY_FIELD_ENUM(name, initial, choices, doc) copied.name = from->name;
+#define REINI_COPY_FIELDS(LIST)                            LIST(REINI_COPY_FIELD, REINI_COPY_FIELD_ENUM)
 
 #endif

@@ -93,7 +93,7 @@ double reini_line_search_run(const reini_line_search *search, double start, rein
     for (int64_t i = 0; i < search->max_iter; i++, fraction *= search->shrink) {
         *found = search->attempt(search->user, fraction);
         /* false for what is not a number */
-        if (found->kl <= search->max_kl && found->objective > start)
+        if (found->kl <= search->max_kl && found->objective > start && found->excess <= 0)
             return fraction;
     }
     return 0;

@@ -43,6 +43,7 @@ double reini_dot(const double *a, const double *b, int64_t n);
 typedef struct reini_trial {
     double objective; /* to be maximised */
     double kl;        /* from the policy before the step */
+    double excess;    /* above 0: it breaks a limit besides */
 } reini_trial;
 
 typedef struct reini_line_search {
@@ -54,8 +55,8 @@ typedef struct reini_line_search {
     void *user;
 } reini_line_search;
 
-/* Fractions 1, shrink, shrink^2, ... until the objective is above `start` and the KL within its bound. Returns the
- * fraction taken with *found its trial, or 0: nothing qualified, and the caller goes back to the start. */
+/* Fractions 1, shrink, shrink^2, ... until the objective is above `start`, the KL within its bound and no limit
+ * broken. Returns the fraction taken with *found its trial, or 0: nothing qualified, and the caller goes back to the start. */
 double reini_line_search_run(const reini_line_search *search, double start, reini_trial *found);
 
 #endif

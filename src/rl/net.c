@@ -34,14 +34,16 @@ static initials initials_of(const reini_net_config *net) {
 }
 
 rein_dtype reini_net_obs_dtype(const rein_space *obs) {
-    return obs->kind == REIN_SPACE_BOX ? REIN_F32 : REIN_I32;
+    return obs->kind == REIN_SPACE_BOX ? REIN_F32 : obs->kind == REIN_SPACE_IMAGE ? REIN_U8 : REIN_I32;
 }
 
-/* what the first layer sees: standardised numbers, or one-hot parts side by side */
+/* what the first layer sees: standardised numbers, scaled images, or one-hot parts side by side */
 static rein_tensor *encoded(const reini_net *policy, const reini_net_inputs *in) {
     const rein_space *obs = &policy->base.obs;
     if (obs->kind == REIN_SPACE_BOX)
         return in->mean != NULL ? rein_standardize(in->obs, in->mean, in->scale, OBS_LIMIT) : in->obs;
+    if (policy->encode.image)
+        return reini_encode_image(&policy->encode, in->obs);
     rein_tensor *x = rein_one_hot(rein_slice(in->obs, 0, 1), obs->n[0]);
     for (int k = 1; k < obs->size; k++)
         x = rein_concat(x, rein_one_hot(rein_slice(in->obs, k, 1), obs->n[k]));
@@ -58,15 +60,47 @@ static rein_dist distribution(const reini_net *policy, int slot, const reini_net
     return rein_dist_gaussian(output, log_std);
 }
 
+/* What a recurrent layer makes of the steps x (rows x k), from its part of the state on. */
+static rein_tensor *remembered(const reini_net *policy, int slot, const char *name,
+                               const reini_net_inputs *in, rein_tensor *x, rein_init init,
+                               reini_net_heads *heads) {
+    int width = (int)policy->net.gru;
+    bool own = strcmp(name, "critic") == 0 && !policy->net.shared; /* the actor's part comes first */
+    rein_tensor *before = rein_slice(in->state, own ? width : 0, width);
+    init.scale = fmin(init.scale, 1); /* gates are no rectifiers */
+    rein_tensor *h = rein_gru(x, slot, policy->net.shared ? "shared" : name, in->start, before,
+                              in->length > 1 ? in->length : 1, init, init);
+    heads->state = own && heads->state != NULL ? rein_concat(heads->state, h) : h;
+    return h;
+}
+
+/* A memory after the hidden layers, if there is one, and a linear head, which has a name of its own behind a memory. */
+static rein_tensor *recurrent_head(const reini_net *policy, int slot, const char *name,
+                                   const reini_net_inputs *in, rein_tensor *x, int width,
+                                   rein_init hidden_init, rein_init head_init, reini_net_heads *heads) {
+    char last[32];
+    snprintf(last, sizeof last, "%s.head", name);
+    x = remembered(policy, slot, name, in, x, hidden_init, heads);
+    return rein_mlp(x, slot, last, 0, NULL, REIN_ACT_IDENTITY, hidden_init, width, head_init);
+}
+
 /* Hidden layers and a linear head; the hidden layers may be shared by actor and critic. */
-static rein_tensor *head(const reini_net *policy, int slot, const char *name, rein_tensor *x, int width,
-                         rein_init hidden_init, rein_init head_init) {
+static rein_tensor *head(const reini_net *policy, int slot, const char *name, const reini_net_inputs *in,
+                         rein_tensor *x, int width, rein_init hidden_init, rein_init head_init,
+                         reini_net_heads *heads) {
     const reini_net_config *net = &policy->net;
     rein_activation act = (rein_activation)net->activation;
     int layers = net->hidden.count;
-    if (net->shared) {
+    if (policy->encode.image) {
+        x = reini_encode_features(&policy->encode, slot, net->shared ? "shared" : name, x, hidden_init);
+        layers = 0;
+    } else if (net->shared) {
         x = rein_mlp(x, slot, "shared", layers, net->hidden.at, act, hidden_init, 0, head_init);
         layers = 0;
+    }
+    if (net->gru > 0) {
+        x = rein_mlp(x, slot, name, layers, net->hidden.at, act, hidden_init, 0, head_init);
+        return recurrent_head(policy, slot, name, in, x, width, hidden_init, head_init, heads);
     }
     return rein_mlp(x, slot, name, layers, net->hidden.at, act, hidden_init, width, head_init);
 }
@@ -78,12 +112,34 @@ static rein_dist squashed(rein_tensor *output, int k) {
     return rein_dist_squashed(rein_slice(output, 0, k), log_std);
 }
 
+/* mean and last hidden layer; the density is that of all the noises that could be drawn (rl/sde.h) */
+static void state_dependent(const reini_net *policy, int slot, const reini_net_inputs *in, rein_tensor *x,
+                            int width, const initials *init, reini_net_heads *heads) {
+    rein_graph *g = rein_tensor_graph(x);
+    bool squash = policy->net.head == REINI_HEAD_SQUASHED;
+    rein_tensor *latent = head(policy, slot, "actor", in, x, 0, init->hidden, init->actor, heads);
+    rein_tensor *mean = rein_mlp(latent, slot, "mean", 0, NULL, 0, init->hidden, width, init->actor);
+    rein_tensor *log_std = rein_param(g, slot, "log_std", 2, (int[]){(int)rein_tensor_width(latent), width},
+                                      (rein_init){REIN_INIT_CONSTANT, policy->net.log_std_init});
+    heads->latent = latent;
+    heads->output = mean;
+    if (squash)
+        heads->output = rein_clamp(mean, rein_constant(g, -REINI_SDE_MEAN), rein_constant(g, REINI_SDE_MEAN));
+    else
+        latent = rein_stop_gradient(latent); /* policy gradients must not shape features to suit the noise */
+    log_std = reini_sde_log_std(latent, log_std, policy->net.sde_expln);
+    heads->dist = squash ? rein_dist_squashed(heads->output, log_std) : rein_dist_gaussian(mean, log_std);
+}
+
 /* V + A - mean A over shared hidden layers */
 static rein_tensor *dueling(const reini_net *policy, int slot, rein_tensor *x, int width,
                             const initials *init) {
     const reini_net_config *net = &policy->net;
-    x = rein_mlp(x, slot, "actor", net->hidden.count, net->hidden.at, (rein_activation)net->activation,
-                 init->hidden, 0, init->actor);
+    if (policy->encode.image)
+        x = reini_encode_features(&policy->encode, slot, "actor", x, init->hidden);
+    else
+        x = rein_mlp(x, slot, "actor", net->hidden.count, net->hidden.at, (rein_activation)net->activation,
+                     init->hidden, 0, init->actor);
     rein_tensor *advantage = rein_mlp(x, slot, "advantage", 0, NULL, 0, init->hidden, width, init->actor);
     rein_tensor *value = rein_mlp(x, slot, "value", 0, NULL, 0, init->hidden, 1, init->critic);
     rein_tensor *mean = rein_scale(rein_sum(advantage), 1.0 / width);
@@ -97,8 +153,12 @@ static void build_actor(const reini_net *policy, int slot, const reini_net_input
         heads->output = dueling(policy, slot, x, width, init);
         return;
     }
+    if (policy->net.use_sde) {
+        state_dependent(policy, slot, in, x, width, init, heads);
+        return;
+    }
     int outputs = policy->net.head == REINI_HEAD_SQUASHED ? 2 * width : width;
-    heads->output = head(policy, slot, "actor", x, outputs, init->hidden, init->actor);
+    heads->output = head(policy, slot, "actor", in, x, outputs, init->hidden, init->actor, heads);
     if (policy->net.head == REINI_HEAD_DIST)
         heads->dist = distribution(policy, slot, in, heads->output);
     else if (policy->net.head == REINI_HEAD_SQUASHED)
@@ -127,8 +187,31 @@ reini_net_heads reini_net_build(const reini_net *policy, int slot, const reini_n
     if (actor)
         build_actor(policy, slot, in, x, &init, &heads);
     if (critic)
-        heads.value = head(policy, slot, "critic", x, 1, init.hidden, init.critic);
+        heads.value = head(policy, slot, "critic", in, x, 1, init.hidden, init.critic, &heads);
     return heads;
+}
+
+rein_tensor *reini_net_value_beside(const reini_net *policy, int slot, const char *name,
+                                    const reini_net_inputs *in) {
+    const reini_net_config *net = &policy->net;
+    initials init = initials_of(net);
+    rein_tensor *x = encoded(policy, in);
+    int layers = net->hidden.count;
+    if (policy->encode.image) {
+        x = reini_encode_features(&policy->encode, slot, name, x, init.hidden);
+        layers = 0;
+    }
+    if (in->state != NULL)
+        x = rein_concat(x, in->state);
+    return rein_mlp(x, slot, name, layers, net->hidden.at, (rein_activation)net->activation, init.hidden, 1,
+                    init.critic);
+}
+
+void reini_net_state_input(const reini_net *policy, rein_graph *g, int extent, bool critic,
+                           reini_net_inputs *in) {
+    int size = reini_net_state_size(policy, critic);
+    if (size > 0)
+        in->state = rein_input(g, "state", REIN_F32, extent, 1, &size);
 }
 
 void reini_net_norm_inputs(const reini_net *policy, rein_graph *g, reini_net_inputs *in) {
@@ -166,6 +249,7 @@ static rein_status declare_parameters(reini_net *policy, bool critic) {
     int rows = rein_extent(g, "rows", 1), slot = rein_slot(g, policy->layout);
     reini_net_inputs in = {
         .obs = rein_input(g, "obs", reini_net_obs_dtype(&policy->base.obs), rows, 1, &policy->base.obs.size)};
+    reini_net_state_input(policy, g, rows, critic, &in);
     rein_program *program = NULL;
     rein_output(reini_net_build(policy, slot, &in, true, critic).output, "output");
     rein_status status = rein_compile(g, NULL, &program);
@@ -220,18 +304,19 @@ static rein_status check_head(const reini_net *policy, const rein_space *act) {
 
 static rein_status fill(reini_net *policy, const rein_space *obs, const rein_space *act, bool critic,
                         uint64_t seed) {
-    if (obs->kind == REIN_SPACE_IMAGE)
-        return reini_fail(REIN_USAGE,
-                          "%s has image observations, but this policy network takes boxes and numbers",
-                          policy->base.env);
+    REINI_TRY(reini_encode_init(&policy->encode, obs, policy->net.encoder, policy->net.image_scale));
     if (obs->kind != REIN_SPACE_BOX && policy->net.norm_obs != REINI_NORM_NONE)
-        return reini_fail(REIN_USAGE, "norm_obs: only box observations can be standardised; %s has numbers",
+        return reini_fail(REIN_USAGE, "norm_obs: only box observations can be standardised; %s has others",
                           policy->base.env);
-    if (rein_space_logits(obs) > ONE_HOT_MAX && obs->kind != REIN_SPACE_BOX)
+    if (rein_space_logits(obs) > ONE_HOT_MAX && reini_net_obs_dtype(obs) == REIN_I32)
         return reini_fail(REIN_UNSUPPORTED,
                           "%s has %d observations, at most %d can be shown to a network one-hot",
                           policy->base.env, rein_space_logits(obs), ONE_HOT_MAX);
     REINI_TRY(check_head(policy, act));
+    REINI_TRY(reini_sde_check(policy->net.use_sde, policy->base.algo, policy->base.env, act));
+    if (policy->net.use_sde && !reini_net_samples(policy))
+        return reini_fail(REIN_USAGE, "use_sde: the policy of %s draws no actions and has no noise to shape",
+                          policy->base.algo);
     if (act->size > REINI_ACTIONS_MAX)
         return reini_fail(REIN_UNSUPPORTED, "%s has %d numbers in an action, at most %d are supported",
                           policy->base.env, act->size, REINI_ACTIONS_MAX);

@@ -10,8 +10,16 @@
 #include "rl/acting.h"
 
 #define REIN_FIELD_OWNER reini_net_config
-static const rein_field net_fields[] = {REIN_FIELDS_TABLE(REINI_NET_FIELDS)};
-enum { NET_FIELDS = sizeof net_fields / sizeof *net_fields };
+static const rein_field net_fields[] = {REIN_FIELDS_TABLE(REINI_NET_FIELDS) REIN_FIELDS_TABLE(
+    REINI_SDE_FIELDS) REIN_FIELDS_TABLE(REINI_MEMORY_FIELDS)};
+static const rein_field sde_fields[] = {REIN_FIELDS_TABLE(REINI_SDE_FIELDS)};
+static const rein_field memory_fields[] = {REIN_FIELDS_TABLE(REINI_MEMORY_FIELDS)};
+enum {
+    NET_FIELDS = sizeof net_fields / sizeof *net_fields,
+    SDE_FIELDS = sizeof sde_fields / sizeof *sde_fields,
+    MEMORY_FIELDS = sizeof memory_fields / sizeof *memory_fields,
+    PLAIN_FIELDS = NET_FIELDS - SDE_FIELDS - MEMORY_FIELDS /* those that every policy tells */
+};
 
 /* in the order of reini_head */
 static const char *const heads[] = {"dist", "squashed", "deterministic", "q", "dueling"};
@@ -27,6 +35,11 @@ static json_t *net_to_json(const reini_net_config *net) {
     json_t *object = json_object();
     for (int i = 0; i < NET_FIELDS; i++) {
         char text[512];
+        /* policies that explore otherwise, or have no memory, need not tell how they do not */
+        bool sde = i >= PLAIN_FIELDS && i < PLAIN_FIELDS + SDE_FIELDS,
+             memory = i >= PLAIN_FIELDS + SDE_FIELDS;
+        if ((sde && !net->use_sde) || (memory && net->gru == 0))
+            continue;
         rein_field_print(&net_fields[i], net, text, sizeof text);
         json_object_set_new(object, net_fields[i].name, json_string(text));
     }
@@ -168,10 +181,16 @@ static void net_free(rein_policy *policy) {
     reini_net_free((reini_net *)policy);
 }
 
+static int net_state_size(const rein_policy *policy) {
+    return reini_net_state_size(net_of(policy), false);
+}
+
 const reini_policy_kind reini_kind_network = {
     .name = "network",
     .free = net_free,
     .act = reini_net_act,
+    .state_size = net_state_size,
+    .act_state = reini_net_act_state,
     .describe = net_describe,
     .tensors_max = net_tensors_max,
     .tensors = net_tensors,

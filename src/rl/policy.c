@@ -3,6 +3,8 @@
  */
 #include "rl/policy.h"
 
+#include <stdio.h>
+
 void rein_policy_free(rein_policy *policy) {
     if (policy != NULL)
         policy->kind->free(policy);
@@ -24,6 +26,14 @@ const char *rein_policy_env(const rein_policy *policy) {
     return policy->env;
 }
 
+void reini_policy_remember(rein_policy *policy, const char *wrappers) {
+    snprintf(policy->wrappers, sizeof policy->wrappers, "%s", wrappers);
+}
+
+const char *reini_policy_wrappers(const rein_policy *policy) {
+    return policy->wrappers;
+}
+
 void rein_policy_act(rein_policy *policy, int n, const void *obs, const uint8_t *mask,
                      const rein_sampling *sampling, void *actions) {
     policy->kind->act(policy, 0, n, obs, mask, sampling, actions);
@@ -32,6 +42,18 @@ void rein_policy_act(rein_policy *policy, int n, const void *obs, const uint8_t 
 void rein_policy_act_at(rein_policy *policy, int64_t t, int n, const void *obs, const uint8_t *mask,
                         const rein_sampling *sampling, void *actions) {
     policy->kind->act(policy, t, n, obs, mask, sampling, actions);
+}
+
+int rein_policy_state_size(const rein_policy *policy) {
+    return policy->kind->state_size != NULL ? policy->kind->state_size(policy) : 0;
+}
+
+void rein_policy_act_state(rein_policy *policy, int64_t t, int n, const void *obs, const uint8_t *mask,
+                           const rein_sampling *sampling, float *state, const uint8_t *start, void *actions) {
+    if (rein_policy_state_size(policy) > 0 && state != NULL)
+        policy->kind->act_state(policy, t, n, obs, mask, sampling, state, start, actions);
+    else
+        policy->kind->act(policy, t, n, obs, mask, sampling, actions);
 }
 
 void rein_policy_sha256(const rein_policy *policy, char out[65]) {

@@ -29,9 +29,12 @@ static json_t *bound(float x) {
 
 static json_t *space_to_json(const rein_space *space) {
     json_t *object = json_pack("{s:s, s:i}", "kind", kinds[space->kind], "size", space->size);
-    if (object == NULL || space->kind == REIN_SPACE_IMAGE)
+    if (object == NULL)
         return object;
-    if (space->kind != REIN_SPACE_BOX) {
+    if (space->kind == REIN_SPACE_IMAGE) {
+        json_object_set_new(object, "shape",
+                            json_pack("[i, i, i]", space->shape[0], space->shape[1], space->shape[2]));
+    } else if (space->kind != REIN_SPACE_BOX) {
         json_t *n = json_array();
         for (int i = 0; i < space->size; i++)
             json_array_append_new(n, json_integer(space->n[i]));
@@ -53,7 +56,9 @@ static char *describe(const rein_policy *policy) {
                              "algo", policy->algo, "env", policy->env, "obs", space_to_json(&policy->obs),
                              "act", space_to_json(&policy->act));
     char *text = NULL;
-    if (root != NULL && policy->kind->describe(policy, root))
+    bool told = root != NULL && (policy->wrappers[0] == 0 ||
+                                 json_object_set_new(root, "wrappers", json_string(policy->wrappers)) == 0);
+    if (told && policy->kind->describe(policy, root))
         text = json_dumps(root, JSON_COMPACT);
     json_decref(root);
     return text;
@@ -116,21 +121,40 @@ static bool read_parts(const json_t *object, rein_space *space) {
     return true;
 }
 
+static bool read_shape(const json_t *object, rein_space *space) {
+    const json_t *shape = json_object_get(object, "shape");
+    json_int_t size = 1;
+    for (size_t i = 0; i < 3; i++) {
+        json_int_t side = json_integer_value(json_array_get(shape, i));
+        if (side < 1 || side > 65536)
+            return false;
+        space->shape[i] = (int32_t)side;
+        size *= side;
+    }
+    return json_array_size(shape) == 3 && size == space->size;
+}
+
+static bool read_rest(const json_t *object, read_space *out) {
+    out->space.shape[0] = out->space.size;
+    if (out->space.kind == REIN_SPACE_IMAGE)
+        return read_shape(object, &out->space);
+    return out->space.kind == REIN_SPACE_BOX ? read_bounds(object, out) : read_parts(object, &out->space);
+}
+
 static rein_status space_from_json(const json_t *object, const char *which, read_space *out) {
     memset(out, 0, sizeof *out);
     const char *kind = json_string_value(json_object_get(object, "kind"));
     json_int_t size = json_integer_value(json_object_get(object, "size"));
     int k = 0;
-    while (kind != NULL && k <= REIN_SPACE_BOX && strcmp(kinds[k], kind) != 0)
+    while (kind != NULL && k <= REIN_SPACE_IMAGE && strcmp(kinds[k], kind) != 0)
         k++;
-    if (kind == NULL || k > REIN_SPACE_BOX || size < 1 || size > 1 << 20)
+    if (kind == NULL || k > REIN_SPACE_IMAGE || size < 1 || size > 1 << 24)
         return reini_fail(REIN_FORMAT,
                           "the policy's %s space is damaged or of a kind this version does not know", which);
     out->space.kind = (rein_space_kind)k;
     out->space.size = (int32_t)size;
-    out->space.shape[0] = (int32_t)size;
-    bool ok = k == REIN_SPACE_BOX ? read_bounds(object, out) : read_parts(object, &out->space);
-    return ok ? REIN_OK : reini_fail(REIN_FORMAT, "the policy's %s space is damaged", which);
+    return read_rest(object, out) ? REIN_OK
+                                  : reini_fail(REIN_FORMAT, "the policy's %s space is damaged", which);
 }
 
 /* "F32 (4 x 16)" */
@@ -186,7 +210,13 @@ static rein_status load_described(const reini_safetensors *st, const json_t *roo
     head.act = act.space;
     snprintf(head.algo, sizeof head.algo, "%s", algo);
     snprintf(head.env, sizeof head.env, "%s", env);
-    return head.kind->load(&head, root, st, out);
+    const char *wrappers = json_string_value(json_object_get(root, "wrappers"));
+    if (wrappers != NULL && strlen(wrappers) >= REINI_WRAPPERS_MAX)
+        return reini_fail(REIN_FORMAT, "the wrappers that the policy names are longer than %d bytes",
+                          REINI_WRAPPERS_MAX - 1);
+    REINI_TRY(head.kind->load(&head, root, st, out));
+    reini_policy_remember(*out, wrappers != NULL ? wrappers : "");
+    return REIN_OK;
 }
 
 rein_status rein_policy_load(const char *path, rein_policy **out) {

@@ -15,7 +15,10 @@
 typedef struct reini_rollout {
     int64_t T, N;
     int obs_size, act_size, logits;
-    float *obs;    /* ((T + 1) x N x obs_size)  the last rows are where the next rollout starts */
+    size_t obs_bytes; /* of one observation */
+    float *
+        obs; /* ((T + 1) x N x obs_size)  the last rows are where the next rollout starts; int32 or bytes where the
+                   environment's observations are, as in all arrays of observations */
     void *action;  /* (T x N x act_size)        int32 or float, in the policy's units */
     float *logp;   /* (T x N)                   of the action when it was drawn */
     float *output; /* (T x N x logits)          logits or means it was drawn from; NULL unless asked for */
@@ -28,9 +31,20 @@ typedef struct reini_rollout {
     float *adv, *ret;    /* (T x N) */
     float *ep_return;    /* (T x N)                   where done */
     int32_t *ep_length;  /* (T x N)                   where done */
+    /* when costs are kept; else 0 and NULL */
+    int n_costs;
+    float *cost;    /* (T x N x n_costs) */
+    float *ep_cost; /* (T x N x n_costs)         where done */
+    /* of policies with a memory; else NULL and 0 */
+    int state_size;
+    float *
+        state; /* ((T + 1) x N x state_size)  before the step, zero where an episode begins; the critic's with it */
+    uint8_t
+        *start; /* (T x N)                   an episode begins here; step 0 starts from `state` either way */
     /* last observations of truncated episodes, a list for each environment */
     int64_t final_capacity;
     float *final_obs;     /* (N x final_capacity x obs_size) */
+    float *final_state;   /* (N x final_capacity x state_size)  before them */
     int32_t *final_step;  /* (N x final_capacity)      t */
     int32_t *final_count; /* (N) */
 } reini_rollout;
@@ -44,6 +58,7 @@ typedef struct reini_collector_opts {
     rein_pool *pool;
     bool critic; /* values are computed by the policy's critic */
     bool output; /* keep logits or means */
+    bool costs;  /* keep the environment's costs */
 } reini_collector_opts;
 
 /* The policy must outlive the collector. */

@@ -12,7 +12,8 @@
 #include "run/streams.h"
 #include "run/subject.h"
 
-#define EPISODES_MAX 1000000
+#define EPISODES_MAX  1000000
+#define UNIT_EPISODES 20 /* over which noise finds its unit */
 /* resampled values in all: an interval over a million episodes should not take longer than playing them */
 #define BOOTSTRAP_VALUES 20000000
 #define BOOTSTRAP_MIN    200
@@ -54,6 +55,8 @@ static void summarise(rein_eval_result *r, const reini_subject *s, const reini_e
     r->return_low = interval.low;
     r->return_high = interval.high;
     r->success_rate = isnan(s->env->reward_threshold) ? NAN : (double)successes / n;
+    r->interventions_mean = scores->replaced ? reini_mean(scores->replaced, n) : NAN;
+    r->intervention_share = r->interventions_mean / r->length_mean;
     r->latency_us = 1e6 * scores->act_seconds / (double)scores->act_rows;
 }
 
@@ -71,6 +74,7 @@ static rein_status compute(rein_eval_result *r, const reini_subject *s, const re
     r->return_std = score.std;
     r->length_mean = score.length;
     r->return_min = r->return_max = r->return_iqm = r->success_rate = r->latency_us = NAN;
+    r->intervention_share = r->interventions_mean = NAN;
     return REIN_OK;
 }
 
@@ -83,10 +87,48 @@ static rein_status play(rein_eval_result *result, const reini_subject *s, const 
     return status;
 }
 
+/* ---- noise in units of the observations ------------------------------------------------------------------ */
+
+/* the standard deviation of every element over episodes without noise, into unit; sum, square: scratch */
+static rein_status measure(const reini_eval_job *job, double *unit, double *sum, double *square) {
+    reini_moments m = {.sum = sum, .square = square};
+    reini_eval_job clean = *job;
+    reini_scores scores;
+    clean.obs_noise = 0;
+    clean.moments = &m;
+    clean.episodes = job->episodes < UNIT_EPISODES ? job->episodes : UNIT_EPISODES;
+    clean.seed = reini_seed_for(job->seed, "unit of the noise", 0);
+    rein_status status = reini_play(&clean, &scores);
+    reini_scores_release(&scores);
+    for (int32_t k = 0; status == REIN_OK && k < job->env->obs.size; k++) {
+        double n = (double)m.n, mean = sum[k] / n;
+        unit[k] = sqrt(fmax(square[k] / n - mean * mean, 0));
+    }
+    return status;
+}
+
+/* plays with noise in those units */
+static rein_status play_relative(rein_eval_result *result, const reini_subject *s,
+                                 const reini_eval_job *job) {
+    size_t size = (size_t)job->env->obs.size;
+    double *numbers = REINI_NEW_ARRAY(double, 3 * size);
+    if (!numbers)
+        return reini_fail_memory(3 * size * sizeof *numbers, "the evaluation");
+    reini_eval_job noisy = *job;
+    noisy.noise_unit = numbers;
+    rein_status status = measure(job, numbers, numbers + size, numbers + 2 * size);
+    if (status == REIN_OK)
+        status = play(result, s, &noisy);
+    reini_free(numbers);
+    return status;
+}
+
+/* ---- one policy ------------------------------------------------------------------------------------------ */
+
 static rein_status evaluate(reini_subject *s, rein_pool **pool, const rein_eval_opts *opts,
                             rein_eval_result *result) {
     REINI_TRY(reini_subject_load(s, opts->path));
-    REINI_TRY(reini_subject_open(s, opts->env, opts->settings, opts->n_settings));
+    REINI_TRY(reini_subject_open(s, opts->env, opts->settings, opts->n_settings, opts->filter));
     *pool = rein_pool_new(reini_thread_count(opts->threads));
     if (!*pool)
         return reini_fail(REIN_NOMEM, "%d worker threads could not be started: choose fewer with --threads",
@@ -103,8 +145,9 @@ static rein_status evaluate(reini_subject *s, rein_pool **pool, const rein_eval_
     double start = reini_seconds();
     if (opts->episodes == 0 && reini_exact_applies(&job))
         REINI_TRY(compute(result, s, &job));
+    bool relative = opts->obs_noise_relative && job.obs_noise > 0 && job.env->obs.kind == REIN_SPACE_BOX;
     if (!result->exact)
-        REINI_TRY(play(result, s, &job));
+        REINI_TRY(relative ? play_relative(result, s, &job) : play(result, s, &job));
     result->wall_s = reini_seconds() - start;
     return REIN_OK;
 }

@@ -7,6 +7,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <rein/wrap.h>
 #include "base/clock.h"
 #include "rl/table_policy.h"
 #include "run/evaluate.h"
@@ -27,17 +28,19 @@ typedef struct stage {
     float *seen;                             /* (N x obs size)  obs with noise; NULL without */
     void *action;                            /* (N x action size) */
     uint8_t *mask;                           /* (N x logits)    NULL without masks */
-    float *reward, *ep_return;               /* (N) */
-    uint8_t *terminated, *truncated, *over;  /* (N) */
-    int32_t *ep_length;                      /* (N) */
-    rein_rng *noise;                         /* (N)  NULL without */
-    int first;                               /* episode of environment 0 */
-    int begin, end, shares;                  /* environments that the pool steps, cut into shares */
+    float *state; /* (N x state size)  of policies with a memory; NULL for others */
+    size_t state_size;
+    float *reward, *ep_return;              /* (N) */
+    uint8_t *terminated, *truncated, *over; /* (N) */
+    int32_t *ep_length;                     /* (N) */
+    rein_rng *noise;                        /* (N)  NULL without */
+    int first;                              /* episode of environment 0 */
+    int begin, end, shares;                 /* environments that the pool steps, cut into shares */
 } stage;
 
 static void stage_release(stage *s) {
     void *owned[] = {s->obs,       s->seen,      s->action,     s->mask,      s->reward, s->over,
-                     s->ep_return, s->ep_length, s->terminated, s->truncated, s->noise};
+                     s->ep_return, s->ep_length, s->terminated, s->truncated, s->noise,  s->state};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
         reini_free(owned[i]);
     rein_vec_free(s->vec);
@@ -61,8 +64,11 @@ static bool stage_allocate(stage *s, int n) {
     s->truncated = reini_new((size_t)n);
     s->over = reini_new((size_t)n);
     s->noise = noisy ? REINI_NEW_ARRAY(rein_rng, (size_t)n) : NULL;
+    s->state_size = (size_t)rein_policy_state_size(s->job->policy);
+    s->state = s->state_size > 0 ? REINI_NEW_ARRAY(float, (size_t)n * s->state_size) : NULL;
     return s->obs && s->action && s->reward && s->ep_return && s->ep_length && s->terminated &&
-           s->truncated && s->over && (!noisy || (s->seen && s->noise)) && (!env->mask || s->mask);
+           s->truncated && s->over && (!noisy || (s->seen && s->noise)) && (!env->mask || s->mask) &&
+           (s->state_size == 0 || s->state);
 }
 
 /* n environments for the episodes from `first` on */
@@ -98,17 +104,36 @@ static void step_share(void *user, int share, int worker) {
         rein_vec_step(s->vec, from, to, &s->slab);
 }
 
+/* box observations of the episodes that are still played */
+static void add_moments(const stage *s, int begin, int end) {
+    reini_moments *m = s->job->moments;
+    size_t width = s->obs_bytes / sizeof(float);
+    for (int i = begin; i < end; i++) {
+        const float *obs = (const float *)s->obs + (size_t)i * width;
+        m->n += !s->over[i];
+        for (size_t k = 0; k < width && !s->over[i]; k++) {
+            m->sum[k] += (double)obs[k];
+            m->square[k] += (double)obs[k] * (double)obs[k];
+        }
+    }
+}
+
 /* obs of [begin, end) as the policy sees them */
 static const void *view(stage *s, int begin, int end) {
     const char *obs = (const char *)s->obs + (size_t)begin * s->obs_bytes;
+    if (s->job->moments)
+        add_moments(s, begin, end);
     if (!s->seen)
         return obs;
     size_t width = s->obs_bytes / sizeof(float);
     const float *clean = s->obs;
+    const double *unit = s->job->noise_unit;
     for (int i = begin; i < end; i++)
-        for (size_t k = 0; k < width; k++)
+        for (size_t k = 0; k < width; k++) {
+            double sigma = s->job->obs_noise * (unit ? unit[k] : 1);
             s->seen[(size_t)i * width + k] =
-                clean[(size_t)i * width + k] + (float)(s->job->obs_noise * rein_rng_normal(&s->noise[i]));
+                clean[(size_t)i * width + k] + (float)(sigma * rein_rng_normal(&s->noise[i]));
+        }
     return s->seen + (size_t)begin * width;
 }
 
@@ -121,8 +146,9 @@ static void act(stage *s, int begin, int end, uint64_t step, reini_scores *score
     const reini_table_policy *table = reini_table_of(s->job->policy);
     bool sample = s->job->sample || (table && table->pi && !table->action);
     double start = reini_seconds();
-    rein_policy_act_at(s->job->policy, (int64_t)step, end - begin, obs, mask, sample ? &sampling : NULL,
-                       (char *)s->action + (size_t)begin * s->act_bytes);
+    float *state = s->state ? s->state + (size_t)begin * s->state_size : NULL;
+    rein_policy_act_state(s->job->policy, (int64_t)step, end - begin, obs, mask, sample ? &sampling : NULL,
+                          state, NULL, (char *)s->action + (size_t)begin * s->act_bytes);
     scores->act_seconds += reini_seconds() - start;
     scores->act_rows += end - begin;
 }
@@ -144,6 +170,9 @@ static rein_status play_range(stage *s, int begin, int end, reini_scores *scores
                 s->over[i] = 1;
                 scores->returns[s->first + i] = s->ep_return[i];
                 scores->lengths[s->first + i] = s->ep_length[i];
+                if (scores->replaced)
+                    scores->replaced[s->first + i] =
+                        rein_filter_episode(s->job->env, rein_vec_state(s->vec, i));
             }
         /* finished rows at both borders need no more steps; the others' results do not change by that */
         while (begin < end && s->over[begin])
@@ -173,7 +202,10 @@ rein_status reini_play(const reini_eval_job *job, reini_scores *scores) {
     REINI_TRY(reini_policy_fits(job->policy, job->env));
     scores->returns = REINI_NEW_ARRAY(double, (size_t)job->episodes);
     scores->lengths = REINI_NEW_ARRAY(double, (size_t)job->episodes);
-    if (!scores->returns || !scores->lengths)
+    int64_t actions, replaced;
+    bool filtered = rein_filter_count(job->env, &actions, &replaced);
+    scores->replaced = filtered ? REINI_NEW_ARRAY(double, (size_t)job->episodes) : NULL;
+    if (!scores->returns || !scores->lengths || (filtered && !scores->replaced))
         return reini_fail_memory(2 * sizeof(double) * (size_t)job->episodes, "the scores of an evaluation");
     for (int first = 0; first < job->episodes; first += REINI_EVAL_ROWS) {
         int left = job->episodes - first;
@@ -185,6 +217,7 @@ rein_status reini_play(const reini_eval_job *job, reini_scores *scores) {
 void reini_scores_release(reini_scores *scores) {
     reini_free(scores->returns);
     reini_free(scores->lengths);
+    reini_free(scores->replaced);
     *scores = (reini_scores){0};
 }
 

@@ -19,6 +19,12 @@
 /* Steps after which an episode of an environment without a time limit is cut. */
 #define REINI_EVAL_HORIZON 100000
 
+/* Sums over the observations that were acted on. */
+typedef struct reini_moments {
+    int64_t n;
+    double *sum, *square; /* (obs size) */
+} reini_moments;
+
 typedef struct reini_eval_job {
     const rein_env_type *env; /* opened */
     rein_policy *policy;
@@ -27,14 +33,17 @@ typedef struct reini_eval_job {
     uint64_t seed;
     bool
         sample; /* draw actions instead of taking the most likely; policies that are probabilities always do */
-    double obs_noise;                  /* standard deviation of what is added to box observations */
-    int rows;                          /* side by side, 0 = REINI_EVAL_ROWS */
+    double obs_noise;         /* standard deviation of what is added to box observations */
+    const double *noise_unit; /* (obs size)  obs_noise counts in these; NULL = in ones */
+    reini_moments *moments;   /* of the elements of all observations before noise; NULL = not wanted */
+    int rows;                 /* side by side, 0 = REINI_EVAL_ROWS */
     const volatile sig_atomic_t *stop; /* may be NULL */
 } reini_eval_job;
 
 typedef struct reini_scores {
-    double *returns; /* (episodes) */
-    double *lengths; /* (episodes)  steps */
+    double *returns;  /* (episodes) */
+    double *lengths;  /* (episodes)  steps */
+    double *replaced; /* (episodes)  actions that a safety filter replaced; NULL without one */
     double act_seconds;
     int64_t act_rows;
 } reini_scores;

@@ -47,7 +47,8 @@ typedef struct walk {
 bool reini_exact_applies(const reini_eval_job *job) {
     const reini_table_policy *table = reini_table_of(job->policy);
     bool known = !job->sample || (table && (table->pi || table->action || table->q));
-    return job->env->mdp && job->obs_noise == 0 && known;
+    /* a policy with a memory does not act on the state alone */
+    return job->env->mdp && job->obs_noise == 0 && known && rein_policy_state_size(job->policy) == 0;
 }
 
 /* ---- memory -------------------------------------------------------------------------------------------- */

@@ -7,7 +7,7 @@
 #include "run/evaluate.h"
 
 /* Whether the job can be computed: the environment is a table, nothing is added to observations, and the policy's
- * probabilities are known (greedy, or a table's own). */
+ * probabilities are known (greedy, or a table's own) and depend on nothing but the state (no memory). */
 bool reini_exact_applies(const reini_eval_job *job);
 
 /* Mean and standard deviation of an episode's return, and its mean length, by carrying the distribution over states

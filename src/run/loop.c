@@ -31,8 +31,12 @@ static void clear_report(reini_report *report) {
 }
 
 static void iterate(reini_run *run) {
+    int64_t actions, replaced, actions_before, replaced_before;
     clear_report(&run->report);
+    rein_filter_count(&run->setup->opened, &actions_before, &replaced_before);
     run->setup->algo->iterate(run->state, &run->report);
+    rein_filter_count(&run->setup->opened, &actions, &replaced);
+    run->interventions = (double)(replaced - replaced_before) / (double)(actions - actions_before);
     REINI_ASSERT(run->report.env_steps > run->count.env_steps || run->report.diverged || run->report.done ||
                  run->report.failed != REIN_OK);
     run->count.iterations++;
@@ -89,16 +93,32 @@ static rein_status evaluate_at_mark(reini_run *run, int64_t steps_before) {
 
 /* ---- reporting --------------------------------------------------------------------------------------- */
 
-int reini_column_names(const reini_algo *algo, const char *names[REINI_N_COLUMNS + REINI_METRICS_MAX]) {
+static bool has_filter(const reini_setup *setup) {
+    int64_t actions, replaced;
+    return rein_filter_count(&setup->opened, &actions, &replaced);
+}
+
+/* metrics of the algorithm that this run has */
+static int metric_count(const reini_setup *setup) {
+    const reini_algo *algo = setup->algo;
+    return algo->metrics_of ? algo->metrics_of(setup->algo_config, &setup->opened) : algo->n_metrics;
+}
+
+int reini_column_names(const reini_setup *setup, const char *names[REINI_COLUMNS_MAX]) {
+    const reini_algo *algo = setup->algo;
     static const char *const common[] = {
 #define X(id, name) name,
         REINI_COLUMNS(X)
 #undef X
     };
     memcpy(names, common, sizeof common);
-    for (int i = 0; i < algo->n_metrics; i++)
+    int metrics = metric_count(setup);
+    for (int i = 0; i < metrics; i++)
         names[REINI_N_COLUMNS + i] = algo->metrics[i];
-    return REINI_N_COLUMNS + algo->n_metrics;
+    int n = REINI_N_COLUMNS + metrics;
+    if (has_filter(setup))
+        names[n++] = "rollout/interventions";
+    return n;
 }
 
 static double peak_megabytes(void) {
@@ -108,7 +128,7 @@ static double peak_megabytes(void) {
 }
 
 static rein_status write_row(reini_run *run) {
-    double row[REINI_N_COLUMNS + REINI_METRICS_MAX];
+    double row[REINI_COLUMNS_MAX];
     double seconds = run->count.seconds - run->row_second;
     row[REINI_COLUMN_SECONDS] = run->count.seconds;
     row[REINI_COLUMN_SPS] = (double)(run->count.env_steps - run->row_step) / fmax(seconds, 1e-9);
@@ -122,7 +142,9 @@ static rein_status write_row(reini_run *run) {
     row[REINI_COLUMN_EVAL_STD] = run->eval_std;
     row[REINI_COLUMN_SKIPPED] = (double)run->report.skipped_updates;
     row[REINI_COLUMN_PEAK] = peak_megabytes();
-    memcpy(row + REINI_N_COLUMNS, run->report.metric, (size_t)run->setup->algo->n_metrics * sizeof *row);
+    int metrics = metric_count(run->setup);
+    memcpy(row + REINI_N_COLUMNS, run->report.metric, (size_t)metrics * sizeof *row);
+    row[REINI_N_COLUMNS + metrics] = run->interventions; /* past the columns without a filter */
     run->row_step = run->count.env_steps;
     run->row_second = run->count.seconds;
     run->seconds_env = run->seconds_act = run->seconds_update = 0;
@@ -174,7 +196,7 @@ static rein_status stopped(reini_run *run) {
 static void print_metrics(const reini_run *run, char *out, size_t size) {
     size_t at = 0;
     out[0] = 0;
-    for (int i = 0; i < run->setup->algo->n_metrics; i++) {
+    for (int i = 0; i < metric_count(run->setup); i++) {
         int n = snprintf(out + at, size - at, "%s%s = %.4g", i ? ", " : "", run->setup->algo->metrics[i],
                          run->report.metric[i]);
         if ((size_t)n >= size - at) {

@@ -59,6 +59,7 @@ typedef struct reini_run {
     reini_counters count;
     reini_report report;          /* of the last iteration */
     double eval_return, eval_std; /* of this iteration, NAN = not evaluated */
+    double interventions;         /* share of this iteration's actions that a safety filter replaced */
     /* the row of metrics.csv being gathered: time of the iterations since the last one */
     double seconds_env, seconds_act, seconds_update;
     int64_t row_step;
@@ -68,8 +69,10 @@ typedef struct reini_run {
     int64_t saved_step; /* -1 = none */
 } reini_run;
 
-/* Names of the columns after "step", common and the algorithm's; returns their number. */
-int reini_column_names(const reini_algo *algo, const char *names[REINI_N_COLUMNS + REINI_METRICS_MAX]);
+/* Most columns after "step": common, the algorithm's, that of a safety filter. */
+#define REINI_COLUMNS_MAX (REINI_N_COLUMNS + REINI_METRICS_MAX + 1)
+/* Their names; returns their number. */
+int reini_column_names(const reini_setup *setup, const char *names[REINI_COLUMNS_MAX]);
 
 /* Trains until the steps are made, an evaluation reaches stop_at, or the stop flag is set. Ends with a
  * checkpoint; REIN_INTERRUPTED when stopped, REIN_DIVERGED (the last checkpoint is kept) when the algorithm

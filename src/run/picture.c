@@ -176,7 +176,7 @@ static rein_status draw(reini_subject *s, const rein_picture_opts *opts, char **
     if (opts->complete && opts->panels > 0 &&
         table->n_states > (int64_t)opts->panels * SIDE_OF_TERMINAL * SIDE_OF_TERMINAL)
         return reini_text_take(&(reini_text){0}, "no picture", text);
-    REINI_TRY(reini_subject_open(s, opts->env, opts->settings, opts->n_settings));
+    REINI_TRY(reini_subject_open(s, opts->env, opts->settings, opts->n_settings, NULL));
     reini_picture_style style = reini_picture_style_terminal();
     style.ascii = opts->ascii;
     style.colour = opts->colour;

@@ -1,8 +1,8 @@
 /*
  * preset_classic.c - settings known to work on classic control and in tabular worlds.
  *
- * "zoo" rows are those of RL Baselines3 Zoo (hyperparams/ppo.yml, 2026-04); where its recipe explores with
- * gSDE, a plain Gaussian stands in. "rltools" is RLtools' benchmark recipe for Pendulum; its zoo charges the
+ * "zoo" rows are those of RL Baselines3 Zoo (hyperparams, 2026-04); PPO's on MountainCarContinuous has a plain
+ * Gaussian where the zoo's has gSDE. "rltools" is RLtools' benchmark recipe for Pendulum; its zoo charges the
  * unclipped action, and with Gymnasium's cost of the clipped one its entropy price of 0.1 would drive the
  * standard deviation away, so the price is smaller.
  */
@@ -19,11 +19,16 @@
     "norm_obs=running norm_reward=true"
 #define ZOO_PENDULUM                                                                                         \
     "steps=1e5 n_envs=4 n_steps=1024 batch_size=64 n_epochs=10 gamma=0.9 gae_lambda=0.95 ent_coef=0 "        \
-    "learning_rate=1e-3 clip_range=0.2"
+    "learning_rate=1e-3 clip_range=0.2 use_sde=true sde_sample_freq=4"
 #define ZOO_MOUNTAIN_CAR_CONTINUOUS                                                                          \
     "steps=2e4 n_envs=1 n_steps=8 batch_size=8 n_epochs=10 gamma=0.9999 gae_lambda=0.9 ent_coef=0.00429 "    \
     "learning_rate=7.77e-5 clip_range=0.1 max_grad_norm=5 vf_coef=0.19 log_std_init=-3.29 norm_obs=running " \
     "norm_reward=true"
+
+/* hyperparams/sac.yml */
+#define SAC_MOUNTAIN_CAR_CONTINUOUS                                                                          \
+    "steps=5e4 buffer_size=50000 batch_size=512 auto_ent_coef=false ent_coef=0.1 train_freq=32 "             \
+    "gradient_steps=32 gamma=0.9999 tau=0.01 learning_starts=0 use_sde=true log_std_init=-3.67 hidden=64,64"
 
 /* hyperparams/dqn.yml */
 #define DQN_CARTPOLE                                                                                         \
@@ -50,10 +55,10 @@ const rein_preset reini_presets_classic[] = {
     {"ppo", "MountainCar-v0", "tuned", "the zoo's recipe", ZOO_MOUNTAIN_CAR},
     {"ppo", "MountainCar-v0", "zoo", "RL Baselines3 Zoo", ZOO_MOUNTAIN_CAR},
     {"ppo", "Pendulum-v1", "tuned",
-     "the zoo's recipe without gSDE, three times as long, the step size falling to 0",
-     "steps=3e5 n_envs=4 n_steps=1024 batch_size=64 n_epochs=10 gamma=0.9 gae_lambda=0.95 ent_coef=0 "
-     "learning_rate=lin_1e-3 clip_range=0.2"},
-    {"ppo", "Pendulum-v1", "zoo", "RL Baselines3 Zoo, without gSDE", ZOO_PENDULUM},
+     "shorter rollouts of more environments, rewards and actions scaled, the step size falling to 0",
+     "steps=1e5 n_envs=8 n_steps=256 batch_size=64 n_epochs=10 gamma=0.9 gae_lambda=0.95 ent_coef=0 "
+     "learning_rate=lin_1e-3 clip_range=0.2 norm_reward=true scale_actions=true"},
+    {"ppo", "Pendulum-v1", "zoo", "RL Baselines3 Zoo, with gSDE", ZOO_PENDULUM},
     {"ppo", "Pendulum-v1", "rltools", "RLtools' benchmark: two [32,32] networks, 10M steps",
      "steps=1e7 n_envs=64 n_steps=128 batch_size=1024 n_epochs=1 hidden=32,32 activation=tanh init=uniform "
      "gamma=0.9 gae_lambda=0.95 learning_rate=1e-3 clip_range=0.2 ent_coef=0.01 vf_coef=0.5 max_grad_norm=0 "
@@ -86,6 +91,11 @@ const rein_preset reini_presets_classic[] = {
     {"a2c", "Acrobot-v1", "tuned", "the zoo's recipe",
      "steps=5e5 n_envs=16 n_steps=5 gamma=0.99 gae_lambda=1 learning_rate=7e-4 ent_coef=0 norm_obs=running "
      "norm_reward=true"},
+    {"a3c", "CartPole-v1", "tuned", "the defaults: eight workers with an environment each",
+     "steps=5e5 workers=8 n_envs=1 n_steps=5 gamma=0.99 gae_lambda=1 learning_rate=7e-4 ent_coef=0"},
+    {"a2c", "MountainCarContinuous-v0", "tuned", "the zoo's recipe with a noise that lasts 16 steps",
+     "steps=1e5 n_envs=4 n_steps=100 ent_coef=0 norm_obs=running norm_reward=true use_sde=true "
+     "sde_sample_freq=16 log_std_init=0"},
     {"trpo", "CartPole-v1", "tuned", "the zoo's recipe",
      "steps=1e5 n_envs=2 n_steps=512 gamma=0.99 gae_lambda=0.98 cg_damping=1e-3 n_critic_updates=20"},
     {"trpo", "Acrobot-v1", "tuned", "the zoo's recipe",
@@ -127,6 +137,11 @@ const rein_preset reini_presets_classic[] = {
     {"sac", "Pendulum-v1", "tuned",
      "small networks, one update a step, an Adam that is careful with small gradients",
      "steps=2e4 hidden=64,64 batch_size=100 learning_rate=1e-3 ent_coef=0.5 buffer_size=2e4 adam_eps=3e-4"},
+    {"sac", "MountainCarContinuous-v0", "tuned",
+     "the zoo's recipe with state-dependent noise and a step size that falls to 0",
+     SAC_MOUNTAIN_CAR_CONTINUOUS " learning_rate=lin_3e-4"},
+    {"sac", "MountainCarContinuous-v0", "zoo", "RL Baselines3 Zoo",
+     SAC_MOUNTAIN_CAR_CONTINUOUS " learning_rate=3e-4"},
     {"sac", "Pendulum-v1", "rltools", "RLtools' zoo: the same",
      "steps=2e4 hidden=64,64 batch_size=100 learning_rate=1e-3 ent_coef=0.5 buffer_size=2e4 adam_eps=3e-4"},
     {0},

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "run/presets.h"
 #include "run/settings.h"
+#include "run/wrapping.h"
 
 #define REIN_FIELD_OWNER rein_run_config
 static const rein_field run_fields[] = {REIN_FIELDS_TABLE(REIN_RUN_FIELDS)};
@@ -204,6 +205,7 @@ static rein_status resolve(reini_setup *setup, const reini_algo *algo, const rei
     if (file)
         REINI_TRY(reini_setup_apply_json(setup, file, opts->config));
     setup->seeds = opts->seeds ? opts->seeds : head.seeds ? head.seeds : 1;
+    setup->filter = opts->filter;
     return set_all(setup, opts);
 }
 
@@ -243,7 +245,7 @@ static rein_status open_env(reini_setup *setup) {
     setup->is_open = false;
     REINI_TRY(rein_env_open(setup->env, setup->env_config, &setup->opened));
     setup->is_open = true;
-    return REIN_OK;
+    return reini_wrap_env(&setup->run, setup->filter, &setup->opened);
 }
 
 rein_status reini_setup_check(reini_setup *setup) {
@@ -340,6 +342,7 @@ rein_status reini_setup_apply_resume(reini_setup *setup, const rein_train_opts *
         return reini_fail(REIN_USAGE, "a resumed run stays in its directory: leave out %s",
                           opts->out ? "--out" : "--force");
     REINI_TRY(apply_seeds(setup, opts->seeds));
+    setup->filter = opts->filter;
     if (opts->config)
         REINI_TRY(apply_file(setup, opts->config));
     return set_all(setup, opts);

@@ -20,8 +20,9 @@ typedef struct reini_setup {
     rein_run_config run;
     void *algo_config; /* algo->config_size bytes */
     void *env_config;  /* env->config_size bytes; NULL when 0 */
+    const rein_filter *filter; /* the call's, NULL = none */
     bool is_open;
-    rein_env_type opened; /* the environment with its settings; once checked */
+    rein_env_type opened; /* the environment with its settings and wrappers; once checked */
 } reini_setup;
 
 #define REINI_SEEDS_MAX 10000

@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/file.h"
+#include "rl/policy.h"
 #include "run/evaluate.h"
+#include "run/wrapping.h"
 
 /* ---- the policy ---------------------------------------------------------------------------------------- */
 
@@ -97,8 +99,17 @@ static rein_status use_run_dynamics(reini_subject *s) {
     return status == REIN_OK ? REIN_OK : reini_fail_in(status, "%s: ", path);
 }
 
+/* "env.NAME", or one of the wrappers' names */
+static rein_status set_one(reini_subject *s, const rein_setting *setting) {
+    int n;
+    const rein_field *fields = rein_wrap_fields(&n);
+    if (setting->name && setting->value && rein_fields_find(fields, n, setting->name) >= 0)
+        return rein_fields_set(fields, n, &s->wrap, setting->name, setting->value);
+    return set_dynamics(s, setting->name, setting->value);
+}
+
 rein_status reini_subject_open(reini_subject *s, const char *env, const rein_setting *settings,
-                               int n_settings) {
+                               int n_settings, const rein_filter *filter) {
     s->env = rein_env_find(env ? env : rein_policy_env(s->policy));
     if (!s->env)
         return REIN_USAGE;
@@ -108,11 +119,13 @@ rein_status reini_subject_open(reini_subject *s, const char *env, const rein_set
             return reini_fail_memory(s->env->config_size, "the settings of the environment");
         rein_fields_default(s->env->fields, s->env->n_fields, s->env_config);
     }
+    REINI_TRY(reini_wrap_read(reini_policy_wrappers(s->policy), &s->wrap));
     if (s->dir[0])
         REINI_TRY(use_run_dynamics(s));
     for (int i = 0; i < n_settings; i++)
-        REINI_TRY(set_dynamics(s, settings[i].name, settings[i].value));
+        REINI_TRY(set_one(s, &settings[i]));
     REINI_TRY(rein_env_open(s->env, s->env_config, &s->opened));
+    REINI_TRY(reini_wrap_env(&s->wrap, filter, &s->opened));
     return reini_policy_fits(s->policy, &s->opened);
 }
 

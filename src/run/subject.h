@@ -12,15 +12,17 @@ typedef struct reini_subject {
     rein_policy *policy;
     const rein_env_type *env;
     void *env_config;
-    rein_env_type opened; /* env with env_config */
+    rein_run_config wrap; /* its wrappers only: the policy's */
+    rein_env_type opened; /* env with env_config, wrapped */
 } reini_subject;
 
 /* path: a run directory or a policy file. subject: zeroed; released after success and failure alike. */
 rein_status reini_subject_load(reini_subject *subject, const char *path);
-/* Opens the environment (NULL = the policy's) with the settings of the policy's run, when that was trained on it,
- * and then these; checks that the policy fits it. */
+/* Opens the environment (NULL = the policy's) with the settings of the policy's run, when that was trained on it, in
+ * the policy's wrappers, and then these settings ("env.NAME" or a wrapper's); filter as in rein_eval_opts. Checks that
+ * the policy fits it. */
 rein_status reini_subject_open(reini_subject *subject, const char *env, const rein_setting *settings,
-                               int n_settings);
+                               int n_settings, const rein_filter *filter);
 void reini_subject_release(reini_subject *subject);
 
 #endif

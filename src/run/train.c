@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/file.h"
+#include "rl/policy.h"
 #include "run/checkpoint.h"
 #include "run/evaluate.h"
 #include "run/loop.h"
@@ -17,6 +18,7 @@
 #include "run/streams.h"
 #include "run/summary.h"
 #include "run/train.h"
+#include "run/wrapping.h"
 
 /* ---- one run ----------------------------------------------------------------------------------------- */
 
@@ -37,14 +39,18 @@ static rein_status create_state(reini_run *run, const reini_setup *setup) {
         return reini_fail(REIN_NOMEM, "%d worker threads could not be started: choose fewer with --threads",
                           reini_thread_count(setup->run.threads));
     reini_context context = reini_setup_context(setup, run->pool);
-    return setup->algo->create(setup->algo_config, &context, &run->state);
+    REINI_TRY(setup->algo->create(setup->algo_config, &context, &run->state));
+    char wrappers[REINI_WRAPPERS_MAX];
+    reini_wrap_print(&setup->run, wrappers, sizeof wrappers);
+    reini_policy_remember(setup->algo->policy(run->state), wrappers);
+    return REIN_OK;
 }
 
 static rein_status open_outputs(reini_run *run, const reini_task *task, int64_t resume_step) {
-    const char *names[REINI_N_COLUMNS + REINI_METRICS_MAX];
+    const char *names[REINI_COLUMNS_MAX];
     const reini_setup *setup = task->setup;
     char label[160];
-    int n = reini_column_names(setup->algo, names);
+    int n = reini_column_names(setup, names);
     REINI_TRY(reini_metrics_open(run->dir, names, n, resume_step, &run->metrics));
     int at = snprintf(label, sizeof label, "%s %.100s", setup->algo->name, setup->env->id);
     if (task->dir != task->resume_dir)

@@ -16,7 +16,7 @@ typedef struct binding {
 typedef struct patch {
     int call, operand; /* operand -1 = out */
     int node;
-    int64_t size; /* bytes of an element; 0 for a gather's table, which is read from its first row */
+    int64_t size; /* bytes of an element; 0 for a table, which is read from its first row */
 } patch;
 
 typedef struct segment {
@@ -137,7 +137,7 @@ static void list_step(rein_exec *e, int s) {
         else
             add_patch(e, w, -1, x, true);
         for (int j = 0; j < x->n_in; j++)
-            add_patch(e, w, j, x->in[j], !(x->op == REINI_GATHER && j == 0));
+            add_patch(e, w, j, x->in[j], !reini_reads_table(x, j));
     }
     seg->patches = e->n_patches - seg->first_patch;
     seg->sums = e->n_sums - seg->first_sum;
@@ -291,8 +291,17 @@ double rein_exec_scalar(const rein_exec *e, const rein_tensor *x) {
 
 /* ---- running -------------------------------------------------------------------------------------------- */
 
-static void run_static(rein_exec *e, const reini_step *step) {
-    for (int w = step->first; w < step->first + step->count; w++)
+static void run_copy(void *user, int task, int worker) {
+    const rein_exec *e = user;
+    int w = e->current->step->first + task;
+    e->program->work[w].kernel(&e->call[worker][w]);
+}
+
+static void run_static(rein_exec *e, const segment *seg) {
+    const reini_step *step = seg->step;
+    e->current = seg;
+    rein_pool_run(e->pool, step->apart, run_copy, e);
+    for (int w = step->first + step->apart; w < step->first + step->count; w++)
         e->program->work[w].kernel(&e->call[0][w]);
 }
 
@@ -332,12 +341,17 @@ static int live_lanes(const rein_exec *e, const segment *seg) {
     return tiles < lanes ? (int)tiles : lanes;
 }
 
+/* The first lane sums where the result belongs, the others in blocks of their own. */
+static char *sum_address(const rein_exec *e, const segment *seg, const sum *x, int lane) {
+    if (lane == 0)
+        return x->target;
+    int64_t at = lane * seg->step->lane_size + e->program->place[x->node->id].lane_offset;
+    return e->lanes + at * (int64_t)real_size(e);
+}
+
 static void point_sums_at_lane(rein_exec *e, const segment *seg, reini_call *calls, int lane) {
-    char *block = e->lanes + (int64_t)lane * seg->step->lane_size * (int64_t)real_size(e);
-    for (int s = seg->first_sum; s < seg->first_sum + seg->sums; s++) {
-        int64_t offset = e->program->place[e->sum[s].node->id].lane_offset;
-        calls[e->sum[s].call].out.at = block + offset * (int64_t)real_size(e);
-    }
+    for (int s = seg->first_sum; s < seg->first_sum + seg->sums; s++)
+        calls[e->sum[s].call].out.at = sum_address(e, seg, &e->sum[s], lane);
 }
 
 static void run_lane(void *user, int lane, int worker) {
@@ -363,19 +377,45 @@ static void add_lane(const rein_exec *e, char *to, const char *from, int64_t siz
         ((double *)to)[i] += ((const double *)from)[i];
 }
 
-/* Adds the lanes pairwise in a fixed tree and delivers the sums. */
-static void fold(rein_exec *e, const segment *seg, int lanes) {
-    int64_t size = seg->step->lane_size, bytes = size * (int64_t)real_size(e);
-    if (lanes == 0)
-        memset(e->lanes, 0, (size_t)bytes);
+/* Adds elements [at, at + size) of a sum's lanes pairwise, in a fixed tree, into the first one. */
+static void add_lanes(const rein_exec *e, const segment *seg, const sum *x, int64_t at, int64_t size) {
+    int lanes = e->current_lanes;
+    int64_t skip = at * (int64_t)real_size(e);
     for (int reach = 1; reach < lanes; reach *= 2)
         for (int lane = 0; lane + reach < lanes; lane += 2 * reach)
-            add_lane(e, e->lanes + lane * bytes, e->lanes + (lane + reach) * bytes, size);
+            add_lane(e, sum_address(e, seg, x, lane) + skip, sum_address(e, seg, x, lane + reach) + skip,
+                     size);
+}
+
+/* a block of numbers that stays in the nearest cache while all lanes are added; fewer are not worth a second worker */
+enum { FOLD_BLOCK = 1024, FOLD_ALONE = 8192 };
+
+/* Elements [begin, end) of the lane blocks. */
+static void fold_range(const rein_exec *e, const segment *seg, int64_t begin, int64_t end) {
     for (int s = seg->first_sum; s < seg->first_sum + seg->sums; s++) {
-        const rein_tensor *x = e->sum[s].node;
-        const char *from = e->lanes + e->program->place[x->id].lane_offset * (int64_t)real_size(e);
-        memcpy(e->sum[s].target, from, (size_t)x->width * real_size(e));
+        const sum *x = &e->sum[s];
+        int64_t offset = e->program->place[x->node->id].lane_offset, last = offset + x->node->width;
+        int64_t from = offset > begin ? offset : begin, to = last < end ? last : end;
+        for (int64_t at = from; at < to; at += FOLD_BLOCK)
+            add_lanes(e, seg, x, at - offset, to - at < FOLD_BLOCK ? to - at : FOLD_BLOCK);
     }
+}
+
+static void fold_share(void *user, int task, int worker) {
+    const rein_exec *e = user;
+    int64_t size = e->current->step->lane_size;
+    (void)worker;
+    fold_range(e, e->current, size * task / e->workers, size * (task + 1) / e->workers);
+}
+
+static void fold(rein_exec *e, const segment *seg) {
+    int64_t size = seg->step->lane_size;
+    for (int s = seg->first_sum; e->current_lanes == 0 && s < seg->first_sum + seg->sums; s++)
+        memset(e->sum[s].target, 0, (size_t)e->sum[s].node->width * real_size(e));
+    if (size < FOLD_ALONE || e->current_lanes < 2)
+        fold_range(e, seg, 0, size);
+    else
+        rein_pool_run(e->pool, e->workers, fold_share, e);
 }
 
 static void run_segment(rein_exec *e, const segment *seg) {
@@ -383,7 +423,7 @@ static void run_segment(rein_exec *e, const segment *seg) {
     e->current_lanes = live_lanes(e, seg);
     rein_pool_run(e->pool, e->current_lanes, run_lane, e);
     if (seg->sums > 0)
-        fold(e, seg, e->current_lanes);
+        fold(e, seg);
 }
 
 void rein_exec_run(rein_exec *e) {
@@ -392,7 +432,7 @@ void rein_exec_run(rein_exec *e) {
     for (int s = 0; s < e->program->n_steps; s++) {
         const segment *seg = &e->segment[s];
         if (seg->step->extent == REIN_STATIC)
-            run_static(e, seg->step);
+            run_static(e, seg);
         else
             run_segment(e, seg);
     }

@@ -10,8 +10,8 @@
 #include "tensor/graph.h"
 
 static const reini_rule *rule_of(reini_op op) {
-    static const reini_rule *const tables[] = {reini_rules_map, reini_rules_dense, reini_rules_row,
-                                               reini_rules_rows};
+    static const reini_rule *const tables[] = {reini_rules_map, reini_rules_dense, reini_rules_image,
+                                               reini_rules_row, reini_rules_rows,  reini_rules_gru};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (const reini_rule *rule = tables[i]; rule->op != REINI_OP_COUNT; rule++)
             if (rule->op == op)

@@ -120,6 +120,11 @@ rein_graph *rein_tensor_graph(const rein_tensor *x) {
     return x->g;
 }
 
+int rein_tensor_shape(const rein_tensor *x, int dims[4]) {
+    memcpy(dims, x->dims, sizeof x->dims);
+    return x->ndim;
+}
+
 int rein_extent(rein_graph *g, const char *name, int64_t capacity) {
     if (g->n_extents == REINI_EXTENTS || capacity < 1) {
         reini_mistake(g, "extent %s: a graph has at most %d extents of capacity 1 or more", name,

@@ -79,6 +79,12 @@ bool reini_is_real(const rein_tensor *x);
 /* "(rows x 4)" into a static thread-local buffer; for sentences. */
 const char *reini_shape_text(const rein_tensor *x);
 
+/* Does x read any row of an operand, rather than its own? Such a table is complete before x runs. */
+static inline bool reini_reads_table(const rein_tensor *x, int operand) {
+    bool may = x->op == REINI_GATHER || x->op == REINI_GRU || x->op == REINI_GRU_GRAD || x->op == REINI_STEPS;
+    return may && x->in[operand]->extent != REIN_STATIC && x->in[operand]->extent != x->extent;
+}
+
 /* x repeated to the shape of like, when it is smaller. */
 rein_tensor *reini_expand(rein_tensor *x, const rein_tensor *like);
 bool reini_same_shape(const rein_tensor *a, const rein_tensor *b);
@@ -97,7 +103,10 @@ typedef struct reini_rule {
 } reini_rule;
 
 /* Tables end with op = REINI_OP_COUNT. */
-extern const reini_rule reini_rules_map[], reini_rules_dense[], reini_rules_row[], reini_rules_rows[];
+extern const reini_rule reini_rules_map[], reini_rules_dense[], reini_rules_image[], reini_rules_row[],
+    reini_rules_rows[], reini_rules_gru[];
+/* dy, the gradient for y = act(z), as the gradient for z, in y's full shape. act: one whose derivative y tells. */
+rein_tensor *reini_before_activation(rein_tensor *y, rein_tensor *dy, rein_activation act);
 
 /* ---- parameters ---------------------------------------------------------------------------------------- */
 
@@ -124,6 +133,8 @@ struct rein_store {
 };
 
 rein_layout *reini_layout_hold(rein_layout *layout);
+/* rein_store_blend, shared among a pool's workers. */
+void reini_store_blend(rein_store *to, const rein_store *from, double rate, rein_pool *pool);
 /* Is the parameter's group in the list "actor,log_std"? NULL lists all. */
 bool reini_param_in_groups(const reini_param *param, const char *groups);
 

@@ -64,10 +64,27 @@
     X(STANDARDIZE, 3, MAP, "clamp((x - mean) scale, -p[0], p[0])")                                          \
     X(STANDARDIZE_GRAD, 4, MAP, "|(x - mean) scale| <= p[0] ? dy scale : 0, operands (dy, x, mean, scale)") \
     X(DENSE, 3, ROW, "act(x w + b): k = {in, out, E, split x?, act, has b}; see below")                     \
-    X(DENSE_DX, 2, ROW, "dy wT: operands (dy, wT), same k")                                                 \
+    X(DENSE_DX, 2, ROW, "dy wT: operands (dy, wT), same k; with k[7] (E = 1, out <= 1024) (dy, w)")           \
     X(DENSE_DX_ACT, 3, ROW, "DENSE_DX times the derivative of activation k[6] at y: operands (dy, wT, y), E = 1")\
     X(DENSE_DW, 2, ROWS, "x' dy: operands (x, dy), same k, result (E x in x out)")                          \
     X(TRANSPOSE, 1, STAT, "(E x in x out) to (E x out x in), k as DENSE")                                   \
+    X(PACK, 1, STAT, "w (in x out), with k[6] its transpose, as bf16 products read it; see below")           \
+    X(IMAGE, 1, ROW, "p[0] x for bytes x (channels x height x width), as (height x width x channels): k = {channels, " \
+                     "height, width}")                                                                      \
+    X(PAD, 1, ROW, "x with a border of zeros: k = {channels, height, width of x, border}")                  \
+    X(CROP, 1, ROW, "x without its border: k = {channels, height, width of the result, border}")            \
+    X(CONV, 3, ROW, "act(windows of x times w + b): k = {channels, height, width, out, kernel, stride, act, has b}") \
+    X(CONV_DX, 2, ROW, "gradient of CONV for x: operands (dy, wT), same k")                                 \
+    X(CONV_DW, 2, ROWS, "gradient of CONV for w: operands (x, dy), same k")                                 \
+    X(SUM_PLACES, 1, ROWS, "sum over rows and over the places of a row: x (places x width of the result)")  \
+    X(MAX_POOL, 2, ROW, "v where the first largest x of each window lies: operands (x, v), k = {channels, height, width, " \
+                        "size, stride, padding, width of the result}")                                      \
+    X(MAX_POOL_GRAD, 2, ROW, "dy put back there, 0 elsewhere: operands (dy, x), same k")                    \
+    X(GRU, 5, ROW, "gated recurrence: operands (gates x, starts, h, w, b), k = {H, L, steps are rows of another extent?}; " \
+                   "see below")                                                                              \
+    X(GRU_GRAD, 4, ROW, "its gradient: operands (GRU, dh, starts, wT), same k")                             \
+    X(STEPS, 1, ROW, "numbers k[1] .. k[1] + width of step r: x (sequences x L k[0]), its rows contiguous and of another " \
+                     "extent with k[2]; else of row r; more operands are not read")                         \
     X(SUM, 1, ROW, "sum over the width")                                                                    \
     X(LOG_SOFTMAX, 1, ROW, "x - log sum e^x; -inf stays -inf")                                              \
     X(LOG_SOFTMAX_GRAD, 2, ROW, "dy - e^y sum(dy), 0 where y = -inf, operands (dy, y)")                     \
@@ -98,6 +115,20 @@
  * result (rows x E x out). DENSE_DX with shared x sums over E. Products are accumulated over `in` in increasing
  * order for every output element, starting from the bias, so that a row's bits do not depend on its tile.
  *
+ * PACK: b (depth x columns) rounded to bf16 and cut into tiles of 16 rows of 32 numbers, with zeros where b ends: for every 32
+ * columns and every 32 of the depth two tiles, of 16 columns each; row p has b[2p, 0], b[2p + 1, 0], b[2p, 1], ... of its
+ * part. The result counts as floats, two numbers each. DENSE, DENSE_DX and DENSE_DX_ACT of reini_kernels_bf16 take their
+ * second operand in this form when k[7] = REINI_PACKED; E = 1 then.
+ *
+ * CONV: images are (height x width x channels), a window's lines are runs of kernel x channels numbers, and w is
+ * (kernel x kernel x channels) x out; places, which are windows, lie row by row in the result. Padding is an op of its
+ * own. Sums run over a window in the order of w, starting from the bias; CONV_DX adds, window by window, sums over out.
+ *
+ * GRU: row s is a sequence of L steps. With k[2] its steps are the rows s L .. s L + L - 1 of the operands x (3H), starts
+ * (width 1; non-zero: the state before this step is zero) and dh (H), whose `at` is row 0; else L = 1 and they are row s.
+ * h (H) is the state before the first step, w is (H x 3H), b (3H). For every step the result keeps 6H numbers [h', n, r, z,
+ * q, state before] with q = h W_n + b_n; GRU_GRAD gives 6H [dx_r, dx_z, dx_n, dc_r, dc_z, dc_q], of x and of c = h w + b.
+ *
  * RANDOM: element j of global row r (row0 + row in tile + key.row_base) takes word j & 3 of the Philox block
  * (key.seed; low = (j >> 2) | r << 32, high = key.step | key.stream << 48) for UNIFORM ((word >> 8) / 2^24), and
  * for NORMAL the Box-Muller pair of words (2i, 2i + 1): elements 2i (cosine) and 2i + 1 (sine), where
@@ -124,7 +155,7 @@ typedef struct reini_key {
     uint32_t stream;
 } reini_key;
 
-#define REINI_OPERANDS 4
+#define REINI_OPERANDS 5
 typedef struct reini_operand {
     void *at;       /* first element of the tile's first row */
     int64_t stride; /* elements between rows; 0 = static */
@@ -153,6 +184,11 @@ extern const reini_kernels reini_kernels_avx2, reini_kernels_avx512; /* x86-64 b
  * reini_bf16_available, which also asks the system for the tile registers. */
 extern const reini_kernels reini_kernels_bf16;
 bool reini_bf16_available(void);
+/* k[7] of a dense op whose weight is packed; how many floats PACK makes of a weight (depth x columns); and whether a
+ * layer with these k, turned: its input gradient, runs as a bf16 product of one network, which packing serves. */
+#define REINI_PACKED 2
+int64_t reini_packed_width(int64_t depth, int64_t columns);
+bool reini_bf16_packs(const int32_t *k, bool turned);
 
 /* The best table for this machine under REIN_CPU=; detected once. */
 const reini_kernels *reini_kernels_best(void);

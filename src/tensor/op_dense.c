@@ -9,7 +9,10 @@
 #include <rein/tensor.h>
 #include "tensor/graph.h"
 
-enum { IN, OUT, ENSEMBLE, SPLIT, ACT, BIAS };
+enum { IN, OUT, ENSEMBLE, SPLIT, ACT, BIAS, /* ... */ WHOLE = 7 };
+
+/* Weights of so many elements are not transposed for DENSE_DX: the copy would cost more than the product. */
+enum { LARGE = 1 << 19, LARGE_OUT = 1024 };
 
 static bool fusable(rein_activation act) {
     return act != REIN_ACT_SILU && act != REIN_ACT_GELU;
@@ -55,18 +58,26 @@ rein_tensor *rein_dense(rein_tensor *x, rein_tensor *weight, rein_tensor *bias, 
     return act == REIN_ACT_SILU ? rein_silu(y) : rein_gelu(y);
 }
 
-/* dy before the activation, in y's full shape */
-static rein_tensor *before_activation(rein_tensor *y, rein_tensor *dy) {
+rein_tensor *reini_before_activation(rein_tensor *y, rein_tensor *dy, rein_activation act) {
     static const int grad_op[] = {[REIN_ACT_TANH] = REINI_TANH_GRAD,
                                   [REIN_ACT_RELU] = REINI_RELU_GRAD,
                                   [REIN_ACT_SIGMOID] = REINI_SIGMOID_GRAD};
     rein_tensor *in[2] = {reini_expand(dy, y), y};
-    if (y->k[ACT] == REIN_ACT_IDENTITY)
+    if (act == REIN_ACT_IDENTITY)
         return in[0];
-    return reini_node(y->g, (reini_op)grad_op[y->k[ACT]], y->dtype, reini_shape_of(y), 2, in, NULL, NULL);
+    return reini_node(y->g, (reini_op)grad_op[act], y->dtype, reini_shape_of(y), 2, in, NULL, NULL);
+}
+
+static rein_tensor *before_activation(rein_tensor *y, rein_tensor *dy) {
+    return reini_before_activation(y, dy, (rein_activation)y->k[ACT]);
 }
 
 static rein_tensor *dense_dx(rein_tensor *y, rein_tensor *z, rein_tensor *weight, reini_shape shape) {
+    if (weight->ndim == 2 && weight->width >= LARGE && weight->dims[1] <= LARGE_OUT) {
+        int32_t k[8] = {y->k[IN], y->k[OUT], 1};
+        k[WHOLE] = 1;
+        return reini_node(y->g, REINI_DENSE_DX, y->dtype, shape, 2, (rein_tensor *[]){z, weight}, k, NULL);
+    }
     reini_shape flipped = reini_shape_of(weight);
     int last = weight->ndim - 1;
     flipped.dims[last] = weight->dims[last - 1];
@@ -108,10 +119,12 @@ static rein_tensor *forward_dense(rein_tensor *y, rein_tensor *const *t) {
 
 /* the dense gradients are bilinear in (z, W) and (x, z): enough for a second derivative */
 static rein_tensor *back_dense_dx(rein_tensor *y, rein_tensor *d, int i) {
-    rein_tensor *z = y->in[0], *weight = y->in[1]->in[0];
+    rein_tensor *z = y->in[0], *weight = y->k[WHOLE] ? y->in[1] : y->in[1]->in[0];
     d = reini_expand(d, y);
     if (i == 0)
         return dense(d, weight, NULL, REIN_ACT_IDENTITY);
+    if (y->k[WHOLE])
+        return dense_dw(d, z, y, reini_shape_of(weight));
     /* gradient for the transposed weight: z' d */
     int32_t k[8] = {y->k[OUT], y->k[IN], y->k[ENSEMBLE], 1};
     rein_tensor *in[2] = {z, d};

@@ -2,7 +2,7 @@
  * optim.c - optimizers over stores, on the vector loops of kernels.h.
  *
  * The trained parameters are kept as ranges of the store; a step is one pass for the gradient's norm and one
- * for the update. Formulas are PyTorch's (tests/golden/optim_torch.json):
+ * for the update, which the workers of a pool share. Formulas are PyTorch's (tests/golden/optim_torch.json):
  *     Adam     p -= lr m^ / (sqrt(v^) + eps), m^ = m / (1 - beta1^t), v^ = v / (1 - beta2^t)
  *     AdamW    p -= lr decay p first
  *     SGD      g += decay p; buffer = momentum buffer + g; p -= lr (nesterov ? g + momentum buffer : buffer)
@@ -15,6 +15,9 @@
 #include "base/base.h"
 #include "tensor/graph.h"
 #include "tensor/kernels.h"
+
+/* Workers share a step in pieces of a fixed size, so that the order of sums does not depend on how many there are. */
+enum { PIECE = 16384 };
 
 typedef struct range {
     int64_t offset, count; /* elements of the store */
@@ -30,9 +33,11 @@ typedef struct optim_state {
 struct rein_optim {
     rein_optim_config config;
     rein_layout *layout;
+    rein_pool *pool;
     const reini_vector_ops *ops;
     optim_state state;
-    float *moments; /* (slots x size): Adam m then v; SGD its buffer; RMSprop v */
+    float *moments;  /* (slots x size): Adam m then v; SGD its buffer; RMSprop v */
+    double *squares; /* of the pieces of a step */
     int64_t size;
     int n_ranges;
     range ranges[]; /* trained parameters, neighbours joined */
@@ -120,8 +125,9 @@ rein_status rein_optim_new(const rein_optim_config *config, rein_layout *layout,
     optim->state = (optim_state){.kind = (uint64_t)config->kind, .power1 = 1, .power2 = 1};
     optim->state.elements = (uint64_t)(moment_slots(config->kind) * layout->size);
     optim->moments = REINI_NEW_ARRAY(float, optim->state.elements);
+    optim->squares = REINI_NEW_ARRAY(double, (size_t)(optim->size / PIECE + 1));
     find_ranges(optim, config->groups);
-    if (!optim->moments) {
+    if (!optim->moments || !optim->squares) {
         size_t wanted = optim->state.elements * sizeof(float);
         rein_optim_free(optim);
         return reini_fail_memory(wanted, "optimizer moments");
@@ -135,15 +141,52 @@ void rein_optim_free(rein_optim *optim) {
         return;
     rein_layout_free(optim->layout);
     reini_free(optim->moments);
+    reini_free(optim->squares);
     reini_free(optim);
+}
+
+void rein_optim_share(rein_optim *optim, rein_pool *pool) {
+    optim->pool = pool;
 }
 
 /* ---- the step ------------------------------------------------------------------------------------------ */
 
-static double gradient_norm(const rein_optim *optim, const float *grad) {
+typedef struct step {
+    const rein_optim *optim;
+    float *param;
+    const float *grad;
+    double rate, scale;
+    double *squares; /* per piece: the sum of its gradients' squares */
+} step;
+
+static int pieces_of(const rein_optim *optim) {
+    return (int)((optim->size + PIECE - 1) / PIECE);
+}
+
+/* What a piece has of a range; count <= 0: nothing. */
+static range part_of(range whole, int piece) {
+    int64_t begin = (int64_t)piece * PIECE, end = begin + PIECE, last = whole.offset + whole.count;
+    begin = whole.offset > begin ? whole.offset : begin;
+    return (range){begin, (last < end ? last : end) - begin};
+}
+
+static void square_piece(void *user, int piece, int worker) {
+    const step *s = user;
     double sum = 0;
-    for (int i = 0; i < optim->n_ranges; i++)
-        sum += optim->ops->sum_squares(grad + optim->ranges[i].offset, optim->ranges[i].count);
+    (void)worker;
+    for (int i = 0; i < s->optim->n_ranges; i++) {
+        range r = part_of(s->optim->ranges[i], piece);
+        if (r.count > 0)
+            sum += s->optim->ops->sum_squares(s->grad + r.offset, r.count);
+    }
+    s->squares[piece] = sum;
+}
+
+static double gradient_norm(const rein_optim *optim, step *s) {
+    double sum = 0;
+    rein_pool_run(optim->pool, pieces_of(optim), square_piece, s);
+    for (int piece = 0; piece < pieces_of(optim); piece++)
+        sum += s->squares[piece];
     return sqrt(sum);
 }
 
@@ -154,60 +197,66 @@ static void advance(rein_optim *optim) {
     optim->state.power2 *= (double)(float)optim->config.beta2;
 }
 
-static void step_adam(rein_optim *optim, float *param, const float *grad, double rate, double scale) {
+static void step_adam(const step *s, range r) {
+    const rein_optim *optim = s->optim;
     const rein_optim_config *config = &optim->config;
     reini_adam_args args = {
-        .rate = (float)rate,
+        .rate = (float)s->rate,
         .beta1 = (float)config->beta1,
         .beta2 = (float)config->beta2,
         .eps = (float)config->eps,
-        .decay = config->kind == REIN_OPTIM_ADAMW ? (float)(rate * config->weight_decay) : 0,
+        .decay = config->kind == REIN_OPTIM_ADAMW ? (float)(s->rate * config->weight_decay) : 0,
         .correct1 = (float)(1 / (1 - optim->state.power1)),
         .correct2 = (float)(1 / (1 - optim->state.power2)),
-        .grad_scale = (float)scale,
+        .grad_scale = (float)s->scale,
     };
-    for (int i = 0; i < optim->n_ranges; i++) {
-        range r = optim->ranges[i];
-        float *m = optim->moments + r.offset, *v = m + optim->size;
-        optim->ops->adam(param + r.offset, m, v, grad + r.offset, r.count, &args);
-    }
+    float *m = optim->moments + r.offset, *v = m + optim->size;
+    optim->ops->adam(s->param + r.offset, m, v, s->grad + r.offset, r.count, &args);
 }
 
-static void step_sgd(rein_optim *optim, float *param, const float *grad, double rate, double scale) {
-    const rein_optim_config *config = &optim->config;
-    for (int i = 0; i < optim->n_ranges; i++) {
-        range r = optim->ranges[i];
-        optim->ops->sgd(param + r.offset, optim->moments + r.offset, grad + r.offset, r.count, (float)rate,
-                        (float)config->momentum, (float)config->weight_decay, (float)scale,
-                        config->nesterov != 0);
-    }
+static void step_sgd(const step *s, range r) {
+    const rein_optim_config *config = &s->optim->config;
+    s->optim->ops->sgd(s->param + r.offset, s->optim->moments + r.offset, s->grad + r.offset, r.count,
+                       (float)s->rate, (float)config->momentum, (float)config->weight_decay, (float)s->scale,
+                       config->nesterov != 0);
 }
 
-static void step_rmsprop(rein_optim *optim, float *param, const float *grad, double rate, double scale) {
-    const rein_optim_config *config = &optim->config;
-    for (int i = 0; i < optim->n_ranges; i++) {
-        range r = optim->ranges[i];
-        optim->ops->rmsprop(param + r.offset, optim->moments + r.offset, grad + r.offset, r.count,
-                            (float)rate, (float)config->alpha, (float)config->eps, (float)scale);
+static void step_rmsprop(const step *s, range r) {
+    const rein_optim_config *config = &s->optim->config;
+    s->optim->ops->rmsprop(s->param + r.offset, s->optim->moments + r.offset, s->grad + r.offset, r.count,
+                           (float)s->rate, (float)config->alpha, (float)config->eps, (float)s->scale);
+}
+
+static void step_piece(void *user, int piece, int worker) {
+    const step *s = user;
+    (void)worker;
+    for (int i = 0; i < s->optim->n_ranges; i++) {
+        range r = part_of(s->optim->ranges[i], piece);
+        if (r.count <= 0)
+            continue;
+        if (s->optim->config.kind == REIN_OPTIM_SGD)
+            step_sgd(s, r);
+        else if (s->optim->config.kind == REIN_OPTIM_RMSPROP)
+            step_rmsprop(s, r);
+        else
+            step_adam(s, r);
     }
 }
 
 rein_optim_result rein_optim_step(rein_optim *optim, rein_store *params, const rein_store *grads,
                                   double learning_rate) {
-    float *param = rein_store_data(params);
-    const float *grad = rein_store_view(grads);
+    step s = {.optim = optim,
+              .param = rein_store_data(params),
+              .grad = rein_store_view(grads),
+              .rate = learning_rate,
+              .squares = optim->squares};
     REINI_ASSERT(rein_store_layout(params) == optim->layout && rein_store_size(grads) == optim->size);
-    double norm = gradient_norm(optim, grad), limit = optim->config.max_grad_norm;
+    double norm = gradient_norm(optim, &s), limit = optim->config.max_grad_norm;
     if (!isfinite(norm))
         return (rein_optim_result){.grad_norm = norm, .skipped = 1};
-    double scale = limit > 0 ? fmin(1, limit / (norm + 1e-6)) : 1;
+    s.scale = limit > 0 ? fmin(1, limit / (norm + 1e-6)) : 1;
     advance(optim);
-    if (optim->config.kind == REIN_OPTIM_SGD)
-        step_sgd(optim, param, grad, learning_rate, scale);
-    else if (optim->config.kind == REIN_OPTIM_RMSPROP)
-        step_rmsprop(optim, param, grad, learning_rate, scale);
-    else
-        step_adam(optim, param, grad, learning_rate, scale);
+    rein_pool_run(optim->pool, pieces_of(optim), step_piece, &s);
     return (rein_optim_result){.grad_norm = norm};
 }
 

@@ -42,7 +42,7 @@ static int runs_over(const rein_tensor *x) {
 
 static rein_status copy_nodes(planner *p) {
     rein_program *program = p->program;
-    size_t n = (size_t)p->g->n_nodes;
+    size_t n = 2 * (size_t)p->g->n_nodes; /* packed weights may join them */
     program->n_nodes = p->g->n_nodes;
     program->node = REINI_NEW_ARRAY(rein_tensor, n);
     program->place = REINI_NEW_ARRAY(reini_place, n);
@@ -57,7 +57,7 @@ static rein_status copy_nodes(planner *p) {
     if (!program->node || !program->place || !program->work || !program->step || !p->live || !p->keep ||
         !p->done || !p->level || !p->ready || !p->last)
         return reini_fail_memory(n * sizeof(rein_tensor), "a program");
-    for (size_t i = 0; i < n; i++) {
+    for (int i = 0; i < program->n_nodes; i++) {
         rein_tensor *x = &program->node[i];
         *x = *p->g->node[i];
         for (int j = 0; j < x->n_in; j++) {
@@ -112,7 +112,7 @@ static int count_uses(const planner *p, const rein_tensor *x) {
 static void fuse_slope(planner *p, rein_tensor *x) {
     rein_activation act = slope_of(x->op);
     rein_tensor *dx = x->n_in > 0 ? x->in[0] : NULL;
-    if (act == REIN_ACT_IDENTITY || dx->op != REINI_DENSE_DX || dx->output || dx->k[2] != 1 ||
+    if (act == REIN_ACT_IDENTITY || dx->op != REINI_DENSE_DX || dx->output || dx->k[2] != 1 || dx->k[7] ||
         !reini_same_shape(dx, x) || !reini_same_shape(x->in[1], x) || count_uses(p, dx) != 1)
         return;
     x->op = REINI_DENSE_DX_ACT;
@@ -133,11 +133,69 @@ static void fuse(planner *p) {
             fuse_slope(p, &p->program->node[i]);
 }
 
+/* ---- packed weights -------------------------------------------------------------------------------------- */
+
+static bool is_dense(const rein_tensor *x) {
+    return x->op == REINI_DENSE || x->op == REINI_DENSE_DX || x->op == REINI_DENSE_DX_ACT;
+}
+
+/* The parameter that a bf16 product may read in packed form, or NULL; *turned when it reads its transpose. */
+static rein_tensor *packable(const planner *p, const rein_tensor *x, bool *turned) {
+    *turned = x->op != REINI_DENSE;
+    if (!p->live[x->id] || !is_dense(x) || !reini_bf16_packs(x->k, *turned))
+        return NULL;
+    rein_tensor *weight = x->in[1];
+    if (*turned)
+        weight = weight->op == REINI_TRANSPOSE ? weight->in[0] : NULL;
+    else if (p->program->extent[x->extent].capacity <= p->program->tile)
+        return NULL; /* one tile reads it once */
+    return weight != NULL && weight->op == REINI_PARAM ? weight : NULL;
+}
+
+/* The packed form of a weight, made when there is none yet. */
+static rein_tensor *packed_form(planner *p, rein_tensor *weight, const int32_t *k, bool turned) {
+    rein_program *program = p->program;
+    for (int i = p->g->n_nodes; i < program->n_nodes; i++) {
+        rein_tensor *x = &program->node[i];
+        if (x->in[0] == weight && x->k[0] == k[0] && x->k[1] == k[1] && x->k[6] == turned)
+            return x;
+    }
+    rein_tensor *x = &program->node[program->n_nodes];
+    *x = (rein_tensor){.id = program->n_nodes++,
+                       .op = REINI_PACK,
+                       .dtype = program->real,
+                       .extent = REIN_STATIC,
+                       .ndim = 1,
+                       .n_in = 1,
+                       .in = {weight},
+                       .k = {k[0], k[1], 1, 0, 0, 0, turned}};
+    x->width = turned ? reini_packed_width(k[1], k[0]) : reini_packed_width(k[0], k[1]);
+    x->dims[0] = (int)x->width;
+    p->live[x->id] = 1;
+    return x;
+}
+
+/* Weights of bf16 products are rounded and laid out once a run instead of once a tile, transposes on the way. */
+static void pack_weights(planner *p) {
+    rein_program *program = p->program;
+    for (int i = 0; p->narrow != NULL && i < p->g->n_nodes; i++) {
+        rein_tensor *x = &program->node[i], *old = x->in[1];
+        bool turned = false;
+        rein_tensor *weight = packable(p, x, &turned);
+        if (weight == NULL)
+            continue;
+        x->in[1] = packed_form(p, weight, x->k, turned);
+        x->k[7] = REINI_PACKED;
+        if (turned && !old->output && count_uses(p, old) == 0)
+            p->live[old->id] = 0;
+    }
+}
+
 /* ---- levels and steps ----------------------------------------------------------------------------------- */
 
-/* A gather reads any row of a computed table, so the table must be complete: a level later, all rows kept. */
+/* A computed table must be complete: a level later, all rows kept. */
 static bool reads_whole_table(const rein_tensor *x, int operand) {
-    return x->op == REINI_GATHER && operand == 0 && is_op(x->in[0]) && x->in[0]->extent != REIN_STATIC;
+    return reini_reads_table(x, operand) && is_op(x->in[operand]);
 }
 
 static int assign_levels(planner *p) {
@@ -202,9 +260,25 @@ static void add_segment(planner *p, reini_step *step, int level) {
     }
 }
 
+/* a copy of a weight in another layout: no op of the same step comes before it */
+static bool is_copy(const rein_tensor *x) {
+    return (x->op == REINI_TRANSPOSE || x->op == REINI_PACK) && !is_op(x->in[0]);
+}
+
+/* Copies of weights go first; workers share them when there is enough to copy. */
 static void add_static(planner *p, reini_step *step, int level) {
+    enum { WORTH_SHARING = 16384 }; /* numbers */
+    int64_t copied = 0;
+    for (int i = 0; i < p->program->n_nodes; i++) {
+        const rein_tensor *x = &p->program->node[i];
+        if (!belongs(p, x, REIN_STATIC, level) || !is_copy(x))
+            continue;
+        append_work(p, step, x);
+        copied += x->width;
+    }
+    step->apart = copied >= WORTH_SHARING ? step->count : 0;
     for (int i = 0; i < p->program->n_nodes; i++)
-        if (belongs(p, &p->program->node[i], REIN_STATIC, level))
+        if (belongs(p, &p->program->node[i], REIN_STATIC, level) && !p->done[i])
             append_work(p, step, &p->program->node[i]);
 }
 
@@ -412,10 +486,20 @@ static rein_status place_all(planner *p) {
 
 /* ---- front door ----------------------------------------------------------------------------------------- */
 
-/* Tall enough to amortise the calls, low enough to give every worker some tiles and to stay in L1. */
+static bool convolves(const rein_graph *g) {
+    for (int i = 0; i < g->n_nodes; i++)
+        if (g->node[i]->op == REINI_CONV)
+            return true;
+    return false;
+}
+
+/* Tall enough to amortise the calls, low enough to give every worker some tiles and to stay in L1. An image is work
+ * for many rows: two workers should share a batch of 32. */
 static int choose_tile(const rein_graph *g, const rein_compile_opts *opts) {
     if (opts->tile > 0)
         return opts->tile;
+    if (convolves(g))
+        return 16;
     int64_t largest = 1;
     for (int i = 0; i < g->n_extents; i++)
         largest = g->extent[i].capacity > largest ? g->extent[i].capacity : largest;
@@ -437,6 +521,7 @@ static rein_status plan(planner *p, const rein_compile_opts *opts) {
     REINI_TRY(choose_tables(p, opts));
     mark_live(p);
     fuse(p);
+    pack_weights(p);
     make_steps(p);
     REINI_TRY(choose_kernels(p));
     return place_all(p);

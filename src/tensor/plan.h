@@ -37,6 +37,7 @@ typedef struct reini_work {
 typedef struct reini_step {
     int extent;        /* REIN_STATIC for a static step */
     int first, count;  /* of program->work */
+    int apart;         /* static: the first ones, which workers share */
     int lanes;         /* groups of tiles; 0 when the segment has no sums */
     int64_t lane_size; /* elements of one lane block */
 } reini_step;

@@ -177,10 +177,32 @@ void rein_store_copy(rein_store *to, const rein_store *from) {
     memcpy(to->data, from->data, (size_t)to->layout->size * rein_dtype_size(to->real));
 }
 
+typedef struct blending {
+    float *to;
+    const float *from;
+    int64_t size;
+    float rate;
+} blending;
+
+enum { BLEND_PIECE = 16384 };
+
+static void blend_piece(void *user, int piece, int worker) {
+    const blending *b = user;
+    int64_t begin = (int64_t)piece * BLEND_PIECE, left = b->size - begin;
+    (void)worker;
+    reini_vector_ops_best()->blend(b->to + begin, b->from + begin, left < BLEND_PIECE ? left : BLEND_PIECE,
+                                   b->rate);
+}
+
 void rein_store_blend(rein_store *to, const rein_store *from, double rate) {
+    reini_store_blend(to, from, rate, NULL);
+}
+
+void reini_store_blend(rein_store *to, const rein_store *from, double rate, rein_pool *pool) {
     REINI_ASSERT(to->layout == from->layout && to->real == from->real);
     if (to->real == REIN_F32) {
-        reini_vector_ops_best()->blend(to->data, from->data, to->layout->size, (float)rate);
+        blending b = {to->data, from->data, to->layout->size, (float)rate};
+        rein_pool_run(pool, (int)((b.size + BLEND_PIECE - 1) / BLEND_PIECE), blend_piece, &b);
         return;
     }
     double *y = to->data;

@@ -154,6 +154,8 @@ static const recipe recipes[] = {
      "hidden=4 scale_actions=true shared=true objective=penalty optimizer=sgd"},
     {"parts", &reini_env_identity_multi_discrete, "hidden=none",
      "hidden=none critic=false optimizer=rmsprop"},
+    {"recurrent", &reini_env_cartpole, "hidden=4 gru=3 norm_obs=running",
+     "hidden=4 gru=3 norm_obs=running sequence=5 batch_size=10"},
 };
 enum { RECIPES = sizeof recipes / sizeof *recipes };
 

@@ -1,5 +1,5 @@
 /*
- * test_a2c_torch.c - five updates of A2C against PyTorch (tests/reference/on_policy_torch.py), at every
+ * test_a2c_torch.c - five updates of A2C against PyTorch (tests/reference/{on_policy,sde}_torch.py), at every
  * instruction-set level: the terms of the loss, the gradients and the parameters.
  */
 #include "algo/on_policy/a2c.c"
@@ -13,11 +13,12 @@ static a2c *make(const json_t *golden, const rein_env_type *env, rein_pool *pool
     memset(&memory, 0, sizeof memory);
     snprintf(settings, sizeof settings,
              "n_envs=8 n_steps=%d hidden=16,16 learning_rate=%.17g adam_eps=%.17g vf_coef=%.17g "
-             "ent_coef=%.17g max_grad_norm=%.17g normalize_advantage=%s",
+             "ent_coef=%.17g max_grad_norm=%.17g normalize_advantage=%s use_sde=%s sde_expln=true",
              TORCH_ROWS / 8, golden_number(config, "lr"), golden_number(config, "eps"),
              golden_number(config, "value_coef"), golden_number(config, "entropy_coef"),
              golden_number(config, "max_grad_norm"),
-             json_is_true(golden_at(config, "normalize")) ? "true" : "false");
+             json_is_true(golden_at(config, "normalize")) ? "true" : "false",
+             json_is_true(json_object_get(config, "sde")) ? "true" : "false");
     return torch_make(&reini_algo_a2c, &memory, settings, env, pool);
 }
 
@@ -32,17 +33,20 @@ static void check_update(a2c *p, const json_t *wanted, int update) {
     assert_int_equal(p->base.skipped, 0);
 }
 
-static void check_variant(int variant, int threads) {
-    char name[32];
-    snprintf(name, sizeof name, "a2c_torch_%c.json", 'A' + variant);
-    json_t *golden = golden_read(name);
+typedef struct variant {
+    const char *file;
+    const rein_env_type *env;
+} variant;
+
+static void check_variant(const variant *v, int threads) {
+    json_t *golden = golden_read(v->file);
     const json_t *updates = golden_at(golden, "updates"), *batch = golden_at(golden, "batch");
     rein_pool *pool = rein_pool_new(threads);
-    a2c *p = make(golden, &torch_envs[variant], pool);
+    a2c *p = make(golden, v->env, pool);
     reini_rollout *r = reini_on_policy_rollout(&p->base);
     double gradients = 0;
     torch_write_store(p->base.policy->store, golden_at(golden, "parameters"));
-    torch_write_batch(r, batch, &torch_envs[variant]);
+    torch_write_batch(r, batch, v->env);
     torch_floats(batch, "advantages", r->adv, TORCH_ROWS);
     torch_floats(batch, "returns", r->ret, TORCH_ROWS);
     torch_worst = 0;
@@ -53,7 +57,7 @@ static void check_variant(int variant, int threads) {
     }
     double parameters =
         torch_compare(p->base.policy->store, golden_at(golden, "final_parameters"), false, 2e-6);
-    print_message("# %s, %d threads: scalars %.1e, gradients %.1e, parameters %.1e\n", name, threads,
+    print_message("# %s, %d threads: scalars %.1e, gradients %.1e, parameters %.1e\n", v->file, threads,
                   torch_worst, gradients, parameters);
     a2c_destroy(p);
     rein_pool_free(pool);
@@ -62,16 +66,21 @@ static void check_variant(int variant, int threads) {
 
 static void test_variant(void **state) {
     for (int threads = 1; threads <= 3; threads += 2)
-        check_variant(*(int *)*state, threads);
+        check_variant(*state, threads);
 }
 
 static int all(const char *level) {
-    static int variants[] = {0, 1, 2, 3};
+    static variant variants[] = {
+        {"a2c_torch_A.json", &torch_envs[0]},   {"a2c_torch_B.json", &torch_envs[1]},
+        {"a2c_torch_C.json", &torch_envs[2]},   {"a2c_torch_D.json", &torch_envs[3]},
+        {"sde_a2c_torch.json", &torch_envs[1]},
+    };
     const struct CMUnitTest tests[] = {
         {"A: discrete", test_variant, NULL, NULL, &variants[0]},
         {"B: box", test_variant, NULL, NULL, &variants[1]},
         {"C: masked", test_variant, NULL, NULL, &variants[2]},
         {"D: multi-discrete, normalised advantages", test_variant, NULL, NULL, &variants[3]},
+        {"state-dependent exploration", test_variant, NULL, NULL, &variants[4]},
     };
     return cmocka_run_group_tests_name(level, tests, NULL, NULL);
 }

@@ -71,8 +71,14 @@ static void check_in_order(const char *file) {
         float action[2], obs[8], final_obs[8], reward, ep_return = 0;
         uint8_t terminated, truncated;
         int32_t ep_length = 0;
-        rein_slab slab = {action,    obs,  &reward,    &terminated, &truncated,
-                          final_obs, NULL, &ep_return, &ep_length,  NULL};
+        rein_slab slab = {.action = action,
+                          .obs = obs,
+                          .reward = &reward,
+                          .terminated = &terminated,
+                          .truncated = &truncated,
+                          .final_obs = final_obs,
+                          .ep_return = &ep_return,
+                          .ep_length = &ep_length};
         if (i == 0 || row->run != recorded.row[i - 1].run) {
             rein_vec_free(vec);
             vec = make_vec(type, 1);
@@ -108,7 +114,12 @@ static void check_at_once(const char *file) {
     static float action[TABLE_ROWS * 2], obs[TABLE_ROWS * 8], final_obs[TABLE_ROWS * 8], reward[TABLE_ROWS];
     static uint8_t terminated[TABLE_ROWS], truncated[TABLE_ROWS];
     const rein_env_type *type = read_table(file);
-    rein_slab slab = {action, obs, reward, terminated, truncated, final_obs, NULL, NULL, NULL, NULL};
+    rein_slab slab = {.action = action,
+                      .obs = obs,
+                      .reward = reward,
+                      .terminated = terminated,
+                      .truncated = truncated,
+                      .final_obs = final_obs};
     rein_vec *vec = make_vec(type, recorded.n);
     for (int i = 0; i < recorded.n; i++) {
         put_state(vec, i, &recorded.row[i]);

@@ -1,5 +1,5 @@
 /*
- * test_ppo_torch.c - five minibatch updates of PPO against PyTorch (tests/reference/ppo_torch.py), at every
+ * test_ppo_torch.c - five minibatch updates of PPO against PyTorch (tests/reference/{ppo,sde}_torch.py), at every
  * instruction-set level: the terms of the loss, the gradients and the parameters.
  *
  * The algorithm's own functions run here: PPO is created for an environment of the golden file's spaces, the
@@ -48,7 +48,7 @@ typedef struct variant {
 
 static variant variants[] = {
     {"ppo_torch_A.json", &discrete}, {"ppo_torch_B.json", &box},      {"ppo_torch_C.json", &masked},
-    {"ppo_torch_D.json", &parts},    {"ppo_torch_E.json", &discrete},
+    {"ppo_torch_D.json", &parts},    {"ppo_torch_E.json", &discrete}, {"sde_ppo_torch.json", &box},
 };
 
 /* ---- PPO as the golden file has it --------------------------------------------------------------------- */
@@ -78,6 +78,8 @@ static ppo_config config_of(const json_t *golden, double epochs) {
     set(&config, "adam_eps", "%.17g", golden_number(from, "adam_eps"));
     if (!json_is_null(golden_at(from, "value_clip")))
         set(&config, "clip_range_vf", "%.17g", golden_number(from, "value_clip"));
+    if (json_is_true(json_object_get(from, "sde")))
+        set(&config, "use_sde", "true", 0);
     if (!json_is_null(golden_at(from, "beta"))) {
         set(&config, "objective", "penalty", 0);
         set(&config, "kl_coef", "%.17g", golden_number(from, "beta"));
@@ -266,6 +268,7 @@ static int all(const char *level) {
         {"C: masked", test_variant, NULL, NULL, &variants[2]},
         {"D: multi-discrete", test_variant, NULL, NULL, &variants[3]},
         {"E: KL penalty", test_variant, NULL, NULL, &variants[4]},
+        {"state-dependent exploration", test_variant, NULL, NULL, &variants[5]},
         cmocka_unit_test(test_whole_iteration),
     };
     return cmocka_run_group_tests_name(level, tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /*
- * test_sac_draws_torch.c - the first three updates of SAC against PyTorch (tests/reference/sac_draws_torch.py), at every
+ * test_sac_draws_torch.c - the first three updates of SAC against PyTorch (tests/reference/{sac_draws,sde}_torch.py), at every
  * instruction-set level: drawn transitions, next actions and their log-densities, targets, losses, gradients, the price
  * of entropy, actor, critics and targets after each update.
  *
@@ -63,6 +63,7 @@ static sac_config config_of(const json_t *golden) {
     set(&config, "max_grad_norm", "%.17g", golden_number(from, "max_grad_norm"));
     set(&config, "adam_eps", "%.17g", golden_number(from, "adam_eps"));
     set(&config, "activation", json_string_value(golden_at(from, "activation")), 0);
+    config.use_sde = json_is_true(json_object_get(from, "sde"));
     config.auto_ent_coef = json_is_true(golden_at(from, "auto"));
     return config;
 }
@@ -253,12 +254,13 @@ static void test_variant(void **state) {
 
 static int all(const char *level) {
     static char files[][32] = {"sac_draws_torch_A.json", "sac_draws_torch_B.json", "sac_draws_torch_C.json",
-                               "sac_draws_torch_D.json"};
+                               "sac_draws_torch_D.json", "sde_sac_torch.json"};
     const struct CMUnitTest tests[] = {
         {"A: price learned", test_variant, NULL, NULL, files[0]},
         {"B: three steps, clipped, wide", test_variant, NULL, NULL, files[1]},
         {"C: price fixed, faster critics", test_variant, NULL, NULL, files[2]},
         {"D: price fixed, three steps, tanh", test_variant, NULL, NULL, files[3]},
+        {"state-dependent exploration", test_variant, NULL, NULL, files[4]},
     };
     return cmocka_run_group_tests_name(level, tests, NULL, NULL);
 }

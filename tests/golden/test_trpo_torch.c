@@ -42,8 +42,8 @@ static double compare_vector(trpo *p, const double *x, const json_t *wanted, dou
 static double check_fisher(trpo *p, const json_t *golden) {
     double *x = calloc((size_t)p->n, sizeof *x), *out = calloc((size_t)p->n, sizeof *x);
     torch_write_store(p->direction, golden_at(golden, "direction"));
-    to_doubles(x, p->direction, p->n);
-    fisher_product(p, x, out);
+    reini_trust_doubles(x, p->direction, p->n);
+    reini_trust_product(p, x, out);
     for (int64_t i = 0; i < p->n; i++)
         out[i] -= p->config.cg_damping * x[i];
     double worst = compare_vector(p, out, golden_at(golden, "fisher_product"), 1e-4);
@@ -55,10 +55,9 @@ static double check_fisher(trpo *p, const json_t *golden) {
 /* x = (F + damping)^-1 g and the scaled step, before anything moves */
 static void check_step(trpo *p, const json_t *golden, double *solution, double *step) {
     double metric[REINI_METRICS_MAX];
-    evaluate(&p->ascent);
-    to_doubles(p->g, p->gradient, p->n);
-    reini_cg cg = {fisher_product, p, p->n, p->config.cg_max_steps, CG_TOLERANCE, p->cg_work};
-    reini_conjugate_gradient(&cg, p->g, p->x);
+    reini_trust_evaluate(&p->ascent);
+    reini_trust_doubles(p->g, p->gradient, p->n);
+    reini_trust_invert(p, p->g, p->x);
     *solution = compare_vector(p, p->x, golden_at(golden, "cg_solution"), 3e-4);
     assert_true(find_step(p, golden_number(golden_at(golden, "config"), "target_kl"), metric));
     *step = compare_vector(p, p->x, golden_at(golden, "step"), 3e-4);
@@ -69,18 +68,18 @@ static void write_old(trpo *p, const json_t *update) {
     reini_rollout *r = reini_on_policy_rollout(&p->base);
     torch_floats(update, "old_output", r->output, TORCH_ROWS * r->logits);
     torch_floats(update, "old_log_prob", r->logp, TORCH_ROWS);
-    set_uniforms(p);
-    keep_log_std(p);
+    reini_trust_prepare(p);
 }
 
 static void check_update(trpo *p, const json_t *wanted, int update) {
     double metric[REINI_METRICS_MAX];
     improve_policy(p, rein_schedule_at(&p->config.target_kl, 0), metric);
-    torch_near("entropy", update, metric[METRIC_ENTROPY], golden_number(wanted, "entropy"), 1e-4);
-    torch_near("gradient norm", update, metric[METRIC_GRAD_NORM], golden_number(wanted, "grad_norm"), 1e-4);
-    torch_near("fraction", update, metric[METRIC_STEP], golden_number(wanted, "fraction"), 1e-9);
-    torch_near("KL", update, metric[METRIC_KL], golden_number(wanted, "kl"), 3e-4);
-    torch_near("gain", update, metric[METRIC_SURROGATE], golden_number(wanted, "gain"), 1e-4);
+    torch_near("entropy", update, metric[REINI_TRUST_ENTROPY], golden_number(wanted, "entropy"), 1e-4);
+    torch_near("gradient norm", update, metric[REINI_TRUST_GRAD_NORM], golden_number(wanted, "grad_norm"),
+               1e-4);
+    torch_near("fraction", update, metric[REINI_TRUST_STEP], golden_number(wanted, "fraction"), 1e-9);
+    torch_near("KL", update, metric[REINI_TRUST_KL], golden_number(wanted, "kl"), 3e-4);
+    torch_near("gain", update, metric[REINI_TRUST_SURROGATE], golden_number(wanted, "gain"), 1e-4);
     assert_int_equal(p->base.skipped, 0);
 }
 

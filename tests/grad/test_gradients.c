@@ -16,6 +16,7 @@
 #include <rein/rng.h>
 #include <rein/tensor.h>
 #include "rl/pg_loss.h"
+#include "rl/sde.h"
 
 enum { ROWS = 5, WIDTH = 4 };
 
@@ -144,6 +145,54 @@ static rein_tensor *case_ensemble(bench *b) {
     return rein_dense(h, param(b, "e.2", 3, 2, 3, 1), param(b, "e.3", 2, 2, 1, 0), REIN_ACT_IDENTITY);
 }
 
+/* (4 x 3 x 2) and (6 x 5 x 2) images made of mixed(b) */
+static rein_tensor *small_image(bench *b) {
+    rein_tensor *x = rein_dense(mixed(b), param(b, "i.0", 2, WIDTH, 24, 0), NULL, REIN_ACT_IDENTITY);
+    return rein_reshape(x, 3, (int[]){4, 3, 2});
+}
+
+static rein_tensor *conv_case(bench *b, int kernel, int stride, int padding, rein_activation act) {
+    rein_tensor *w = param(b, "c.0", 2, kernel * kernel * 2, 3, 0);
+    return rein_conv2d(small_image(b), w, vector(b, "c.1", 3), kernel, stride, padding, act);
+}
+
+static rein_tensor *case_conv(bench *b) {
+    return conv_case(b, 2, 1, 0, REIN_ACT_IDENTITY);
+}
+
+static rein_tensor *case_conv_padded(bench *b) {
+    return conv_case(b, 3, 1, 1, REIN_ACT_TANH);
+}
+
+static rein_tensor *case_conv_strided(bench *b) {
+    return conv_case(b, 3, 2, 2, REIN_ACT_SILU);
+}
+
+/* two layers without a bias, the second over what the first leaves of a border that does not divide */
+static rein_tensor *case_conv_deep(bench *b) {
+    rein_tensor *h =
+        rein_conv2d(small_image(b), param(b, "c.0", 2, 8, 2, 0), NULL, 2, 1, 0, REIN_ACT_SIGMOID);
+    return rein_conv2d(h, param(b, "c.2", 2, 8, 2, 0), vector(b, "c.3", 2), 2, 2, 0, REIN_ACT_RELU);
+}
+
+static rein_tensor *case_max_pool(bench *b) {
+    return rein_max_pool2d(small_image(b), 3, 2, 1);
+}
+
+static rein_tensor *case_max_pool_conv(bench *b) {
+    rein_tensor *pool = rein_max_pool2d(small_image(b), 2, 1, 0);
+    return rein_conv2d(pool, param(b, "c.0", 2, 8, 2, 0), NULL, 2, 1, 1, REIN_ACT_TANH);
+}
+
+/* a gradient of a gradient: through CONV_DX for the window's numbers and the weights, and the pool's */
+static rein_tensor *case_conv_twice(bench *b) {
+    rein_tensor *x = small_image(b);
+    rein_tensor *w = param(b, "c.0", 2, 18, 2, 0);
+    rein_tensor *y = rein_max_pool2d(rein_conv2d(x, w, NULL, 3, 1, 1, REIN_ACT_IDENTITY), 3, 2, 1);
+    rein_tensor *slope = rein_gradient_of(rein_total(rein_square(y)), x);
+    return rein_square(rein_scale(rein_sum(slope), 0.02));
+}
+
 static rein_tensor *case_entropy(bench *b) {
     return rein_entropy(rein_log_softmax(mixed(b)));
 }
@@ -208,6 +257,28 @@ static rein_tensor *case_draw(bench *b) {
     rein_dist p = rein_dist_squashed(mixed(b), rein_scale(rein_tanh(other(b)), 0.3));
     rein_tensor *logp, *action = rein_dist_draw(&p, rein_key(b->g, "key"), &logp);
     return rein_add(logp, rein_sum(rein_square(action)));
+}
+
+/* state-dependent deviations; some weights' logarithms are above 0, where expln bends */
+static rein_tensor *sde(bench *b, bool expln) {
+    rein_tensor *log_std = reini_sde_log_std(mixed(b), param(b, "w.sde", 2, WIDTH, WIDTH, 0), expln);
+    rein_dist p = rein_dist_squashed(other(b), log_std);
+    rein_tensor *logp, *action = rein_dist_draw(&p, rein_key(b->g, "key"), &logp);
+    return rein_add(logp, rein_sum(rein_square(action)));
+}
+
+static rein_tensor *case_sde(bench *b) {
+    return sde(b, false);
+}
+
+static rein_tensor *case_sde_expln(bench *b) {
+    return sde(b, true);
+}
+
+/* z theta with three actions */
+static rein_tensor *case_sde_noise(bench *b) {
+    rein_tensor *theta = rein_concat(mixed(b), rein_concat(other(b), rein_square(b->x)));
+    return reini_sde_noise(rein_tanh(mixed(b)), theta, 3);
 }
 
 /* PPO's loss: clipped surrogate, clipped value loss, entropy price */
@@ -402,7 +473,8 @@ int main(void) {
         CASE(dense_tanh), CASE(dense_relu), CASE(dense_sigmoid), CASE(dense_silu), CASE(dense_gelu), CASE(ensemble),
         CASE(log_softmax), CASE(softmax), CASE(entropy), CASE(relative_entropy), CASE(pick), CASE(concat_slice),
         CASE(gather), CASE(reshape), CASE(masked_entropy), CASE(masked_kl), CASE(multi), CASE(gaussian),
-        CASE(squashed), CASE(draw), CASE(ppo), cmocka_unit_test(test_stop_gradient),
+        CASE(squashed), CASE(draw), CASE(sde), CASE(sde_expln), CASE(sde_noise), CASE(ppo), CASE(conv), CASE(conv_padded), CASE(conv_strided), CASE(conv_deep),
+        CASE(max_pool), CASE(max_pool_conv), CASE(conv_twice), cmocka_unit_test(test_stop_gradient),
     };
     /* clang-format on */
     return cmocka_run_group_tests_name("gradients", tests, NULL, NULL);

@@ -28,8 +28,9 @@ typedef struct shape {
     } while (0)
 
 /* the rule of simd_amx.c: such layers stay float */
-static bool is_thin(const int32_t *k) {
-    return k[0] <= 4 || k[1] <= 4 || k[0] * k[1] < 256;
+static bool is_thin(reini_op op, const int32_t *k) {
+    bool few_inputs = op != REINI_DENSE_DX && op != REINI_DENSE_DX_ACT && k[0] <= 4;
+    return few_inputs || k[1] <= 4 || k[0] * k[1] < 256;
 }
 
 /* ---- the reference on rounded operands ----------------------------------------------------------------- */
@@ -78,7 +79,7 @@ static void viewed(const reini_call *call) {
 
 static result wanted(const trial *t) {
     viewed_op = t->op;
-    view = is_thin(t->k) ? as_it_is : to_bf16;
+    view = is_thin(t->op, t->k) ? as_it_is : to_bf16;
     bias_view = as_it_is;
     return trial_run(t, viewed, true);
 }
@@ -87,7 +88,7 @@ static result wanted(const trial *t) {
 static result sizes(const trial *t) {
     trial plain = *t;
     viewed_op = t->op;
-    view = bias_view = is_thin(t->k) ? fabs : to_bf16_size;
+    view = bias_view = is_thin(t->op, t->k) ? fabs : to_bf16_size;
     plain.k[4] = REIN_ACT_IDENTITY;
     return trial_run(&plain, viewed, true);
 }
@@ -219,6 +220,73 @@ static void test_rows_alone(void **state) {
             if (shapes[s].members == 1)
                 check_rows_alone(&slope);
         }
+}
+
+/* ---- packed weights ------------------------------------------------------------------------------------ */
+
+/* Weights in packed form, made by the fast kernel and by the reference: the same bits; then a layer from the plain and
+ * from the packed weight: the same bits. */
+static void check_packed(reini_op op, shape s, int rows, int act) {
+    trial t = dense_trial(op, s, rows, act);
+    void *in[REINI_OPERANDS];
+    int32_t k[8] = {s.in, s.out, 1, 0, 0, 0, op != REINI_DENSE};
+    size_t width = (size_t)(k[6] ? reini_packed_width(s.out, s.in) : reini_packed_width(s.in, s.out));
+    size_t n = (size_t)(rows * t.out.stride);
+    float *packed = aligned_alloc(64, width * 4), *plainly = aligned_alloc(64, width * 4);
+    float *turned = malloc((size_t)(s.in * s.out) * 4), *want = calloc(n, 4), *got = calloc(n, 4);
+    memset(packed, 0xFF, width * 4);
+    memset(plainly, 0x7F, width * 4);
+    make_operands(&t, in, false);
+    /* the operand of a gradient is the transpose */
+    for (int i = 0; i < s.in * s.out; i++)
+        turned[i] = ((float *)in[1])[i % s.out * s.in + i / s.out];
+    reini_call pack = {.out = {packed, 0, (int64_t)width},
+                       .in = {{k[6] ? turned : in[1], 0, s.in * s.out}},
+                       .k = k,
+                       .rows = 1};
+    reini_kernels_bf16.run[REINI_PACK](&pack);
+    pack.out.at = plainly;
+    reini_kernels_ref_f32.run[REINI_PACK](&pack);
+    if (memcmp(packed, plainly, width * 4) != 0)
+        fail_msg("a weight of %d x %d packed differently (turned: %d)", s.in, s.out, k[6]);
+    reini_call call = trial_call(&t, in, 0, rows, want, false);
+    reini_kernels_bf16.run[op](&call);
+    int32_t with[8];
+    memcpy(with, t.k, sizeof with);
+    with[7] = REINI_PACKED;
+    call.k = with;
+    call.in[1].at = packed;
+    call.out.at = got;
+    reini_kernels_bf16.run[op](&call);
+    if (memcmp(want, got, n * 4) != 0)
+        fail_msg("%s, %d x %d, %d rows: other bits from a packed weight", reini_op_name(op), s.in, s.out,
+                 rows);
+    free_operands(&t, in);
+    free(packed);
+    free(plainly);
+    free(turned);
+    free(want);
+    free(got);
+}
+
+static void test_packed(void **state) {
+    NEEDS_AMX();
+    static const int some[] = {3, 5, 16, 17, 32, 33, 64, 100, 530};
+    int checked = 0;
+    for (int i = 0; i < COUNT(some); i++)
+        for (int o = 0; o < COUNT(some); o++) {
+            shape s = {some[i], some[o], 1, 0};
+            int32_t k[8] = {s.in, s.out, 1};
+            int rows = heights[(i + 5 * o) % COUNT(heights)];
+            if (reini_bf16_packs(k, false))
+                check_packed(REINI_DENSE, s, rows, (i + o) % 6);
+            if (!reini_bf16_packs(k, true))
+                continue;
+            check_packed(REINI_DENSE_DX, s, rows, REIN_ACT_IDENTITY);
+            check_packed(REINI_DENSE_DX_ACT, s, rows, REIN_ACT_RELU);
+            checked++;
+        }
+    assert_true(checked > COUNT(some) * COUNT(some) / 2);
 }
 
 /* ---- activations --------------------------------------------------------------------------------------- */
@@ -400,11 +468,17 @@ static void test_level(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes),       cmocka_unit_test(test_every_height),
-        cmocka_unit_test(test_wide),         cmocka_unit_test(test_ensembles),
-        cmocka_unit_test(test_rows_alone),   cmocka_unit_test(test_tanh),
-        cmocka_unit_test(test_not_a_number), cmocka_unit_test(test_foreign_configuration),
-        cmocka_unit_test(test_two_threads),  cmocka_unit_test(test_level),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_every_height),
+        cmocka_unit_test(test_wide),
+        cmocka_unit_test(test_ensembles),
+        cmocka_unit_test(test_packed),
+        cmocka_unit_test(test_rows_alone),
+        cmocka_unit_test(test_tanh),
+        cmocka_unit_test(test_not_a_number),
+        cmocka_unit_test(test_foreign_configuration),
+        cmocka_unit_test(test_two_threads),
+        cmocka_unit_test(test_level),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

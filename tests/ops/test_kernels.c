@@ -317,12 +317,15 @@ typedef struct shape {
     int in, out, members, split;
 } shape;
 
-static const shape shapes[] = {
-    {3, 64, 1, 0},  {4, 32, 1, 0},   {64, 64, 1, 0}, {32, 32, 1, 0},  {64, 1, 1, 0},   {64, 2, 1, 0},
-    {64, 3, 1, 0},  {65, 4, 1, 0},   {1, 1, 1, 0},   {1, 5, 1, 0},    {5, 1, 1, 0},    {17, 33, 1, 0},
-    {33, 17, 1, 0}, {100, 15, 1, 0}, {7, 100, 1, 0}, {256, 31, 1, 0}, {31, 256, 1, 0}, {3, 16, 2, 0},
-    {16, 1, 2, 0},  {20, 1, 3, 1},   {20, 24, 2, 1}, {9, 3, 4, 1},    {9, 3, 4, 0},    {4, 48, 1, 0},
-    {2, 2, 5, 1},   {1200, 2, 1, 0},
+static const shape
+    shapes[] =
+        {
+            {3, 64, 1, 0},   {4, 32, 1, 0},    {64, 64, 1, 0}, {32, 32, 1, 0},  {64, 1, 1, 0},
+            {64, 2, 1, 0},   {64, 3, 1, 0},    {65, 4, 1, 0},  {1, 1, 1, 0},    {1, 5, 1, 0},
+            {5, 1, 1, 0},    {17, 33, 1, 0},   {33, 17, 1, 0}, {100, 15, 1, 0}, {7, 100, 1, 0},
+            {256, 31, 1, 0}, {31, 256, 1, 0},  {3, 16, 2, 0},  {16, 1, 2, 0},   {20, 1, 3, 1},
+            {20, 24, 2, 1},  {9, 3, 4, 1},     {9, 3, 4, 0},   {4, 48, 1, 0},   {2, 2, 5, 1},
+            {1200, 2, 1, 0}, {600, 250, 1, 0}, /* the last is large enough to be cut into slices and bands */
 };
 
 static trial dense_trial(reini_op op, shape s, int rows, int act) {
@@ -373,6 +376,8 @@ static void test_dense(void **state) {
             t = dense_trial(REINI_DENSE_DX, shapes[s], heights[h], 0);
             check(&t, share);
             if (shapes[s].members == 1) {
+                t.k[7] = 1; /* the same numbers as a weight that is not transposed */
+                check(&t, share);
                 t = dense_trial(REINI_DENSE_DX_ACT, shapes[s], heights[h], s + h);
                 check(&t, share);
             }
@@ -382,6 +387,123 @@ static void test_dense(void **state) {
             check(&t, 0);
         }
     }
+}
+
+/* ---- images ------------------------------------------------------------------------------------------- */
+
+typedef struct picture {
+    int channels, height, width, out, kernel, stride;
+} picture;
+
+static const picture pictures[] = {
+    {4, 20, 20, 32, 8, 4},  {32, 9, 9, 64, 4, 2}, {64, 5, 5, 64, 3, 1}, {4, 10, 10, 16, 3, 1},
+    {16, 7, 6, 32, 3, 1},   {3, 5, 9, 7, 2, 2},   {1, 1, 1, 1, 1, 1},   {5, 8, 11, 33, 3, 3},
+    {17, 4, 40, 100, 2, 1}, {2, 3, 70, 48, 3, 1}, {65, 2, 2, 5, 2, 1},
+};
+
+static trial picture_trial(reini_op op, const picture *s, int rows, int act) {
+    int places = ((s->height - s->kernel) / s->stride + 1) * ((s->width - s->kernel) / s->stride + 1);
+    int depth = s->kernel * s->kernel * s->channels, x = s->channels * s->height * s->width;
+    trial t = {.op = op,
+               .rows = rows,
+               .k = {s->channels, s->height, s->width, s->out, s->kernel, s->stride, act, rows % 3 != 0},
+               .seed = (uint64_t)(depth * 1000 + s->out + rows)};
+    trial_operand image = map_operand(rows % 2, x, FILL_USUAL);
+    trial_operand answer = map_operand(rows % 3 == 1, places * s->out, FILL_USUAL);
+    trial_operand weights = map_operand(2, depth * s->out, FILL_USUAL);
+    t.in[0] = op == REINI_CONV_DX ? answer : image;
+    t.in[1] = op == REINI_CONV_DW ? answer : weights;
+    t.out = op == REINI_CONV ? answer : op == REINI_CONV_DX ? image : weights;
+    if (op == REINI_CONV && t.k[7])
+        t.in[2] = map_operand(2, s->out, FILL_USUAL);
+    if (op == REINI_CONV_DW) {
+        t.out_rows = 1;
+        t.accumulate = rows % 2;
+    }
+    return t;
+}
+
+static void test_convolution(void **state) {
+    static const int few[] = {1, 2, 5, 8};
+    static const int fusable[] = {REIN_ACT_IDENTITY, REIN_ACT_RELU, REIN_ACT_TANH, REIN_ACT_SIGMOID};
+    for (int s = 0; s < COUNT(pictures); s++)
+        for (int h = 0; h < COUNT(few); h++) {
+            const picture *p = &pictures[s];
+            double share = 2e-6 * (16 + p->kernel * p->kernel * p->channels + p->kernel * p->kernel * p->out);
+            trial t = picture_trial(REINI_CONV, p, few[h], fusable[(s + h) % 4]);
+            check(&t, share);
+            t = picture_trial(REINI_CONV_DX, p, few[h], 0);
+            check(&t, share);
+            t = picture_trial(REINI_CONV_DW, p, few[h], 0);
+            check(&t, 2e-3);
+            int places = (int)(t.in[1].width / p->out);
+            t = picture_trial(REINI_CONV_DW, p, few[h], 0);
+            t.op = REINI_SUM_PLACES;
+            t.in[0] = map_operand(h % 2, places * p->out, FILL_USUAL);
+            t.in[1] = (trial_operand){0};
+            t.out = map_operand(2, p->out, FILL_USUAL);
+            check(&t, 1e-4);
+        }
+}
+
+static trial pool_trial(reini_op op, const picture *s, int size, int stride, int padding, int rows) {
+    int high = (s->height + 2 * padding - size) / stride + 1,
+        wide = (s->width + 2 * padding - size) / stride + 1;
+    trial t = {.op = op,
+               .rows = rows,
+               .k = {s->channels, s->height, s->width, size, stride, padding, wide},
+               .seed = (uint64_t)(size * 100 + rows)};
+    trial_operand image = map_operand(rows % 2, s->channels * s->height * s->width, FILL_INDEX);
+    trial_operand answer = map_operand(rows % 3 == 1, s->channels * high * wide, FILL_INDEX);
+    /* few different numbers, so that there are ties */
+    image.limit = 4;
+    answer.limit = 1000;
+    t.in[0] = op == REINI_MAX_POOL ? image : answer;
+    t.in[1] = image;
+    t.out = op == REINI_MAX_POOL ? answer : image;
+    return t;
+}
+
+static void test_pooling(void **state) {
+    static const int windows[][3] = {{3, 2, 1}, {2, 2, 0}, {1, 1, 0}, {2, 1, 1}};
+    for (int s = 0; s < COUNT(pictures); s++)
+        for (int w = 0; w < COUNT(windows); w++) {
+            if (pictures[s].height + 2 * windows[w][2] < windows[w][0])
+                continue;
+            for (int rows = 1; rows < 4; rows++) {
+                trial t = pool_trial(REINI_MAX_POOL, &pictures[s], windows[w][0], windows[w][1],
+                                     windows[w][2], rows);
+                check(&t, 0);
+                t = pool_trial(REINI_MAX_POOL_GRAD, &pictures[s], windows[w][0], windows[w][1], windows[w][2],
+                               rows);
+                check(&t, 0);
+            }
+        }
+}
+
+static void test_image_copies(void **state) {
+    for (int s = 0; s < COUNT(pictures); s++)
+        for (int rows = 1; rows < 5; rows++) {
+            const picture *p = &pictures[s];
+            int border = rows % 3, size = p->channels * p->height * p->width;
+            int padded = p->channels * (p->height + 2 * border) * (p->width + 2 * border);
+            trial t = {
+                .op = REINI_IMAGE, .rows = rows, .k = {p->channels, p->height, p->width}, .p = {1.0 / 255}};
+            t.in[0] = map_operand(rows % 2, size, FILL_INDEX);
+            t.in[0].dtype = REIN_U8;
+            t.in[0].limit = 256;
+            t.out = map_operand(rows % 3 == 1, size, FILL_USUAL);
+            check(&t, 2e-7);
+            t = (trial){.op = REINI_PAD, .rows = rows, .k = {p->channels, p->height, p->width, border}};
+            t.in[0] = map_operand(rows % 2, size, FILL_USUAL);
+            t.out = map_operand(rows % 3 == 1, padded, FILL_USUAL);
+            check(&t, 0);
+            trial_operand image = t.in[0];
+            t.op = REINI_CROP;
+            t.in[0] = t.out;
+            t.out = image;
+            check(&t, 0);
+        }
 }
 
 /* ---- random numbers ----------------------------------------------------------------------------------- */
@@ -474,6 +596,9 @@ int main(void) {
         cmocka_unit_test(test_sums_over_rows),
         cmocka_unit_test(test_sample_index),
         cmocka_unit_test(test_dense),
+        cmocka_unit_test(test_convolution),
+        cmocka_unit_test(test_pooling),
+        cmocka_unit_test(test_image_copies),
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_random_statistics),
         cmocka_unit_test(test_ops_list),

@@ -11,7 +11,8 @@
 #include "support/check.h"
 
 #define REIN_FIELD_OWNER reini_net_config
-static const rein_field small_net_fields[] = {REIN_FIELDS_TABLE(REINI_NET_FIELDS)};
+static const rein_field small_net_fields[] = {REIN_FIELDS_TABLE(REINI_NET_FIELDS) REIN_FIELDS_TABLE(
+    REINI_SDE_FIELDS) REIN_FIELDS_TABLE(REINI_MEMORY_FIELDS)};
 #undef REIN_FIELD_OWNER
 enum { SMALL_NET_FIELDS = sizeof small_net_fields / sizeof *small_net_fields, SMALL_WIDTH = 64 };
 

@@ -43,6 +43,8 @@ static inline env_rig rig_make(const rein_env_type *type, const rein_vec_opts *o
         .mask = rig_array(n, (size_t)rein_space_logits(&type->act)),
         .ep_return = rig_array(n, sizeof(float)),
         .ep_length = rig_array(n, sizeof(int32_t)),
+        .cost = rig_array(n * (size_t)type->n_costs, sizeof(float)),
+        .ep_cost = rig_array(n * (size_t)type->n_costs, sizeof(float)),
     };
     return rig;
 }
@@ -58,6 +60,8 @@ static inline void rig_free(env_rig *rig) {
     free(rig->slab.mask);
     free(rig->slab.ep_return);
     free(rig->slab.ep_length);
+    free(rig->slab.cost);
+    free(rig->slab.ep_cost);
 }
 
 /* Uniform actions; those for boxes reach beyond the bounds by half. */
@@ -97,6 +101,9 @@ static inline uint64_t rig_hash(const env_rig *rig, uint64_t hash) {
     hash = rig_hash_bytes(hash, rig->slab.truncated, n);
     hash = rig_hash_bytes(hash, rig->slab.mask, n * (size_t)rein_space_logits(&type->act));
     hash = rig_hash_bytes(hash, rig->slab.ep_return, n * sizeof(float));
+    size_t costs = n * (size_t)type->n_costs * sizeof(float);
+    hash = rig_hash_bytes(hash, rig->slab.cost, costs);
+    hash = rig_hash_bytes(hash, rig->slab.ep_cost, costs);
     return rig_hash_bytes(hash, rig->slab.ep_length, n * sizeof(int32_t));
 }
 

@@ -577,7 +577,7 @@ static void refuse(const rein_env_type *env, const char *settings, const char *w
 static void test_what_does_not_fit_is_refused(void **state) {
     refuse(&reini_env_pendulum, "", "dqn needs one discrete action, Pendulum-v1");
     refuse(&reini_env_identity_multi_discrete, "", "one discrete action");
-    refuse(&pictures, "", "test/Pictures-v0 has images");
+    refuse(&pictures, "encoder=impala", "images of 3 x 4 x 4 (channels x height x width) are too small");
     refuse(&reini_env_cartpole, "buffer_size=4 n_envs=5",
            "buffer_size: 4 is less than one step of n_envs = 5");
     refuse(&reini_env_cartpole, "gradient_steps=0", "gradient_steps: 0 learns nothing");

@@ -23,6 +23,10 @@ static const fact facts[] = {
     {"Pendulum-v1", 200, NAN, "Box(3, -1..1, -1..1, -8..8)", "Box(1, -2..2)"},
     {"Acrobot-v1", 500, -100, "Box(6, -1..1, -1..1, -1..1, -1..1, -12.566..12.566, -28.274..28.274)",
      "Discrete(3)"},
+    {"CartPoleNoVel-v1", 500, 475, "Box(2, -4.8..4.8, -0.41888..0.41888)", "Discrete(2)"},
+    {"PendulumNoVel-v1", 200, NAN, "Box(2, -1..1)", "Box(1, -2..2)"},
+    {"MountainCarNoVel-v0", 200, -110, "Box(1, -1.2..0.6)", "Discrete(3)"},
+    {"MountainCarContinuousNoVel-v0", 999, 90, "Box(1, -1.2..0.6)", "Box(1, -1..1)"},
     {"Identity-v0", 100, 95, "Box(4, 0..1)", "Discrete(4)"},
     {"IdentityMultiDiscrete-v0", 100, 95, "Box(5, 0..1)", "MultiDiscrete(3, 2)"},
     {"IdentityBox-v0", 100, 95, "Box(1, -1..1)", "Box(1, -1..1)"},
@@ -40,7 +44,18 @@ static const fact facts[] = {
     {"LineSlip-v0", 100, NAN, "Discrete(4)", "Discrete(2)"},
     {"RandomWalk-v0", 0, NAN, "Discrete(7)", "Discrete(1)"},
     {"Maze-v0", 1000, NAN, "Discrete(106)", "Discrete(4)"},
+    {"CostGrid-v1", 100, NAN, "Discrete(60)", "Discrete(4)"},
     {"Mdp-v0", 0, NAN, "Discrete(1)", "Discrete(1)"},
+    {"MinAtar/Asterix-v0", 0, NAN, "Image(4x10x10)", "Discrete(6)"},
+    {"MinAtar/Asterix-v1", 0, NAN, "Image(4x10x10)", "Discrete(5)"},
+    {"MinAtar/Breakout-v0", 0, NAN, "Image(4x10x10)", "Discrete(6)"},
+    {"MinAtar/Breakout-v1", 0, NAN, "Image(4x10x10)", "Discrete(3)"},
+    {"MinAtar/Freeway-v0", 0, NAN, "Image(7x10x10)", "Discrete(6)"},
+    {"MinAtar/Freeway-v1", 0, NAN, "Image(7x10x10)", "Discrete(3)"},
+    {"MinAtar/Seaquest-v0", 0, NAN, "Image(10x10x10)", "Discrete(6)"},
+    {"MinAtar/Seaquest-v1", 0, NAN, "Image(10x10x10)", "Discrete(6)"},
+    {"MinAtar/SpaceInvaders-v0", 0, NAN, "Image(6x10x10)", "Discrete(6)"},
+    {"MinAtar/SpaceInvaders-v1", 0, NAN, "Image(6x10x10)", "Discrete(4)"},
 };
 
 static void test_builtin(void **state) {
@@ -58,7 +73,10 @@ static void test_builtin(void **state) {
         assert_string_equal(text, facts[i].act);
     }
     assert_null(rein_env_at(-1));
-    assert_null(rein_env_at(sizeof facts / sizeof *facts));
+    /* what follows is built with libmujoco only: simulators (test_mujoco.c) */
+    const rein_env_type *type;
+    for (int i = (int)(sizeof facts / sizeof *facts); (type = rein_env_at(i)) != NULL; i++)
+        assert_non_null(type->create);
 }
 
 /* The built-in types pass the checks of user types, the taken id excepted; their defaults are in range. */

@@ -319,13 +319,16 @@ typedef struct curve {
     double kl;   /* at fraction 1; grows with the square */
     int tries;
     bool spoiled; /* not a number on the first try */
+    double limit; /* fractions above it break a limit, 0 = none */
 } curve;
 
 static reini_trial try_curve(void *user, double fraction) {
     curve *c = user;
     if (c->tries++ == 0 && c->spoiled)
-        return (reini_trial){NAN, NAN};
-    return (reini_trial){1 - pow(fraction - c->best, 2), c->kl * fraction * fraction};
+        return (reini_trial){.objective = NAN, .kl = NAN};
+    return (reini_trial){.objective = 1 - pow(fraction - c->best, 2),
+                         .kl = c->kl * fraction * fraction,
+                         .excess = c->limit > 0 ? fraction - c->limit : 0};
 }
 
 static double run_search(curve c, int64_t max_iter, reini_trial *found, int *tries) {
@@ -347,6 +350,8 @@ static void test_line_search(void **state) {
     assert_true(run_search((curve){.best = 1, .kl = 0.5, .spoiled = true}, 10, &found, &tries) == 0.5);
     assert_true(run_search((curve){.best = 1, .kl = 1e9}, 10, &found, &tries) == 0);
     assert_int_equal(tries, 10);
+    assert_true(run_search((curve){.best = 1, .kl = 1, .limit = 0.25}, 10, &found, &tries) == 0.25);
+    assert_true(run_search((curve){.best = 1, .kl = 1, .limit = 0.001}, 5, &found, &tries) == 0);
     assert_true(run_search((curve){.best = -1, .kl = 0}, 4, &found, &tries) == 0);
     assert_int_equal(tries, 4);
     assert_true(run_search((curve){.best = 0, .kl = 0}, 4, &found, &tries) == 0); /* equal is not better */

@@ -420,12 +420,14 @@ static void test_truncated_files_are_refused(void **state) {
     rein_policy_free(&policy->base);
 }
 
-static void test_images_are_refused(void **state) {
+static void test_small_images_are_refused(void **state) {
     const rein_space obs = {.kind = REIN_SPACE_IMAGE, .size = 48, .shape = {3, 4, 4}};
-    reini_net_config net = small_net("hidden=4");
+    reini_net_config net = small_net("encoder=nature");
     reini_net *policy = NULL;
     assert_fails(reini_net_new("ppo", "Pictures-v0", &obs, &recipes[0].act, &net, true, REIN_F32, 1, &policy),
-                 REIN_USAGE, "image");
+                 REIN_USAGE,
+                 "images of 3 x 4 x 4 (channels x height x width) are too small for encoder nature, which needs 36 x "
+                 "36; encoder minatar fits");
     assert_null(policy);
 }
 
@@ -441,7 +443,7 @@ static int all(const char *level) {
         cmocka_unit_test(test_wrong_descriptions_are_refused),
         cmocka_unit_test(test_other_files_are_refused),
         cmocka_unit_test(test_truncated_files_are_refused),
-        cmocka_unit_test(test_images_are_refused),
+        cmocka_unit_test(test_small_images_are_refused),
     };
     return cmocka_run_group_tests_name(level, tests, temp_dir_make, temp_dir_remove);
 }

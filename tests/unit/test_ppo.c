@@ -7,6 +7,7 @@
  */
 #include "algo/on_policy/ppo.c"
 #include "env/env_types.h"
+#include "rl/shuffle.h"
 #include "support/check.h"
 #include "tensor/kernels.h"
 
@@ -338,7 +339,9 @@ static void test_what_does_not_fit_is_refused(void **state) {
     reini_context context = {.env = &pictures};
     memset(&config, 0, sizeof config);
     rein_fields_default(ppo_fields, reini_algo_ppo.n_fields, &config);
-    assert_fails(ppo_check(&config, &context), REIN_USAGE, "test/Pictures-v0");
+    assert_ok(ppo_check(&config, &context));
+    config.encoder = REIN_ENCODER_IMPALA;
+    assert_fails(ppo_check(&config, &context), REIN_USAGE, "needs 8 x 8; encoder minatar fits");
     context.env = &reini_env_cartpole;
     assert_ok(ppo_check(&config, &context));
     config.batch_size = config.n_envs * config.n_steps + 1;

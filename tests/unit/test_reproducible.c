@@ -25,6 +25,10 @@ static const recipe recipes[] = {
      "scale_actions=true objective=penalty"},
     {&reini_env_identity_masked, "n_envs=6 n_steps=31 batch_size=186 hidden=8,8 activation=silu"},
     {&reini_env_identity_multi_discrete, "n_envs=1 n_steps=200 batch_size=64 critic=false"},
+    {&reini_env_pendulum,
+     "n_envs=9 n_steps=40 batch_size=123 hidden=33,17 use_sde=true sde_sample_freq=7 shared=true"},
+    {&reini_env_cartpole, "n_envs=7 n_steps=48 batch_size=112 hidden=17 gru=9 sequence=8 norm_obs=running"},
+    {&reini_env_pendulum, "n_envs=3 n_steps=32 batch_size=96 hidden=8 gru=8 shared=true use_sde=true"},
     {&reini_env_time_limit, "n_envs=64 n_steps=33 batch_size=1000 target_kl=0.02 clip_range_vf=0.3"},
 };
 enum { RECIPES = sizeof recipes / sizeof *recipes };
@@ -186,9 +190,26 @@ static void check_kills(const char *name, const char *env, const rein_setting *s
 
 static void test_killed_runs_end_the_same(void **state) {
     static const rein_setting separate[RUN_SETTINGS_COUNT] = RUN({"hidden", "16,16"}, {"threads", "2"});
+    static const rein_setting sde[RUN_SETTINGS_COUNT] = RUN({"use_sde", "true"}, {"sde_sample_freq", "5"});
+    static const rein_setting gru[RUN_SETTINGS_COUNT] = {{"steps", "24000"},
+                                                         {"n_envs", "5"},
+                                                         {"n_steps", "48"},
+                                                         {"batch_size", "96"},
+                                                         {"n_epochs", "4"},
+                                                         {"eval_every", "5000"},
+                                                         {"eval_every_episodes", "3"},
+                                                         {"eval_episodes", "5"},
+                                                         {"seed", "8"},
+                                                         {"hidden", "16"},
+                                                         {"checkpoint_every", "480"},
+                                                         {"norm_obs", "running"},
+                                                         {"gru", "12"},
+                                                         {"sequence", "8"}};
     static const rein_setting shared[RUN_SETTINGS_COUNT] = RUN({"shared", "true"}, {"threads", "1"});
     check_kills("cartpole", "CartPole-v1", separate, 1);
     check_kills("pendulum", "Pendulum-v1", shared, 2);
+    check_kills("pendulum-sde", "Pendulum-v1", sde, 3);
+    check_kills("cartpole-gru", "CartPole-v1", gru, 4);
 }
 
 int main(void) {

@@ -70,6 +70,7 @@ static const recipe recipes[] = {
     {"scaled box", &reini_env_pendulum, "hidden=16,16 scale_actions=true shared=true"},
     {"normalised", &reini_env_acrobot, "hidden=20,12 norm_obs=running"},
     {"normalised box", &reini_env_mountain_car_continuous, "hidden=9 norm_obs=warmup"},
+    {"state-dependent", &reini_env_pendulum, "hidden=16,12 use_sde=true sde_sample_freq=5 log_std_init=-1"},
 };
 enum { RECIPES = sizeof recipes / sizeof *recipes };
 

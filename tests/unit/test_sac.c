@@ -364,6 +364,7 @@ static void check_given(const char *settings) {
 static void test_actions_stay_inside_the_bounds(void **state) {
     check_given("learning_starts=5000");                                    /* at random */
     check_given("learning_starts=0 target_entropy=1 ent_coef=10 n_envs=4"); /* the policy's own, spread out */
+    check_given("learning_starts=0 use_sde=true log_std_init=1 n_envs=4");  /* wide noise from the state */
 }
 
 static void test_policy_file(void **state) {
@@ -398,6 +399,30 @@ static void test_policy_file(void **state) {
     assert_true(least < -1.9f && most > 1.9f);
     rein_policy_free(loaded);
     sac_destroy(s);
+}
+
+/* ---- state-dependent exploration ------------------------------------------------------------------------ */
+
+/* before learning, in a world that looks the same in every step, an action lasts as long as its noise */
+static void check_noise(const char *settings, int life) {
+    char all[256];
+    snprintf(all, sizeof all, "learning_starts=1e6 use_sde=true use_sde_at_warmup=true %s", settings);
+    sac *s = make(&cut, all, NULL);
+    iterate(s, 1);
+    const float *kept = (const float *)(const void *)s->replay->action;
+    int64_t n = s->config.n_envs;
+    for (int64_t t = 1; t < reini_replay_count(s->replay) / n; t++)
+        for (int64_t i = 0; i < n; i++)
+            if ((kept[t * n + i] == kept[(t - 1) * n + i]) != (t % life != 0))
+                fail_msg("%s: the action of step %lld", settings, (long long)t);
+    sac_destroy(s);
+}
+
+static void test_a_noise_lasts_its_steps(void **state) {
+    check_noise("train_freq=6", 6);
+    check_noise("train_freq=6 sde_sample_freq=4 n_envs=3", 4);
+    check_noise("train_freq=1 sde_sample_freq=50", 50);
+    check_noise("train_freq=1", 1);
 }
 
 /* ---- what goes wrong ------------------------------------------------------------------------------------ */
@@ -521,6 +546,9 @@ static const recipe recipes[] = {
     {&reini_env_mountain_car_continuous, "auto_ent_coef=false ent_coef=0.2 n_envs=2 max_grad_norm=0.5"},
     {&reini_env_identity_box, "n_envs=3 train_freq=2 activation=tanh learning_rate=lin_1e-3 tau=1"},
     {&cut, "batch_size=64 learning_starts=0 buffer_size=50 train_freq=2"},
+    {&reini_env_pendulum,
+     "n_envs=3 train_freq=4 gradient_steps=-1 use_sde=true sde_sample_freq=7 use_sde_at_warmup=true"},
+    {&reini_env_mountain_car_continuous, "train_freq=32 gradient_steps=-1 use_sde=true sde_expln=true"},
 };
 enum { RECIPES = sizeof recipes / sizeof *recipes };
 
@@ -732,6 +760,7 @@ int main(void) {
         cmocka_unit_test(test_a_few_huge_rewards_are_survived),
         cmocka_unit_test(test_gives_up),
         cmocka_unit_test(test_updates_that_are_not_finite_are_skipped),
+        cmocka_unit_test(test_a_noise_lasts_its_steps),
         cmocka_unit_test(test_threads_do_not_change_bits),
         cmocka_unit_test(test_threads_do_not_change_bits_in_bf16),
         cmocka_unit_test(test_resumed_is_the_same),

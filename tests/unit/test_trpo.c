@@ -9,6 +9,7 @@
 
 #include "algo/on_policy/trpo.c"
 #include "env/env_types.h"
+#include "rl/advantage.h"
 #include "support/on_policy_rig.h"
 
 static trpo *make(const rein_env_type *env, const char *settings) {
@@ -19,8 +20,7 @@ static reini_rollout *gather(trpo *p) {
     reini_report report = {0};
     assert_true(reini_on_policy_gather(&p->base, &report));
     reini_on_policy_estimate(&p->base, p->config.gae_lambda);
-    set_uniforms(p);
-    keep_log_std(p);
+    reini_trust_prepare(p);
     return reini_on_policy_rollout(&p->base);
 }
 
@@ -69,7 +69,7 @@ static double row_terms(const trpo *p, const reini_rollout *r, int64_t i, double
 /* surrogate and KL over the chosen steps */
 static reini_trial by_hand(const trpo *p, const reini_rollout *r) {
     double mean, std, kl;
-    reini_trial sum = {0, 0};
+    reini_trial sum = {0};
     reini_mean_std_at(r->adv, p->chosen, p->n_chosen, &mean, &std);
     for (int64_t k = 0; k < p->n_chosen; k++) {
         int64_t i = p->chosen[k];
@@ -94,18 +94,18 @@ static void check_step(trpo *p, double radius) {
     assert_true(old.kl < 1e-9 && fabs(old.objective) < 1e-4);
     improve_policy(p, radius, metric);
     reini_trial now = by_hand(p, r);
-    if (metric[METRIC_STEP] == 0) {
+    if (metric[REINI_TRUST_STEP] == 0) {
         assert_memory_equal(before, params, (size_t)p->n * sizeof *params);
         refused++;
         return;
     }
     taken++;
-    shortened += metric[METRIC_STEP] < 1;
+    shortened += metric[REINI_TRUST_STEP] < 1;
     assert_true(now.kl <= radius * (1 + 1e-4));
     assert_true(now.kl > 0);
-    assert_true(fabs(now.kl - metric[METRIC_KL]) < 1e-3 * now.kl + 1e-7);
+    assert_true(fabs(now.kl - metric[REINI_TRUST_KL]) < 1e-3 * now.kl + 1e-7);
     assert_true(now.objective > old.objective);
-    assert_true(fabs(now.objective - old.objective - metric[METRIC_SURROGATE]) <
+    assert_true(fabs(now.objective - old.objective - metric[REINI_TRUST_SURROGATE]) <
                 1e-3 * fabs(now.objective) + 1e-4);
     for (int k = 0; k < rein_layout_count(p->base.policy->layout); k++) { /* values are not touched */
         rein_param_info info = rein_layout_at(p->base.policy->layout, k);
@@ -155,13 +155,13 @@ static void test_steps_end_on_the_border(void **state) {
         double metric[REINI_METRICS_MAX], radius = 1e-4;
         rig_iterate(&reini_algo_trpo, p, 5);
         gather(p);
-        evaluate(&p->ascent);
-        to_doubles(p->g, p->gradient, p->n);
-        to_doubles(p->start, p->base.policy->store, p->n);
+        reini_trust_evaluate(&p->ascent);
+        reini_trust_doubles(p->g, p->gradient, p->n);
+        reini_trust_doubles(p->start, p->base.policy->store, p->n);
         assert_true(find_step(p, radius, metric));
-        fisher_product(p, p->x, p->hx);
+        reini_trust_product(p, p->x, p->hx);
         double length = reini_dot(p->x, p->hx, p->n) / 2;
-        double kl = length - 0.05 * reini_dot(p->x, p->x, p->n) / 2, found = attempt(p, 1).kl;
+        double kl = length - 0.05 * reini_dot(p->x, p->x, p->n) / 2, found = reini_trust_attempt(p, 1).kl;
         print_message("# %s: KL %.3g, quadratic %.3g, radius %.3g\n", envs[k]->id, found, kl, length);
         assert_true(fabs(length - radius) < 1e-5 * radius);
         assert_true(kl > 0.1 * radius);
@@ -184,7 +184,7 @@ static void test_nothing_has_moved_before_the_step(void **state) {
         trpo *p = make(envs[k], SMALL);
         for (int i = 0; i < 3; i++) {
             gather(p);
-            reini_trial a = evaluate(&p->ascent), b = evaluate(&p->judge);
+            reini_trial a = reini_trust_evaluate(&p->ascent), b = reini_trust_evaluate(&p->judge);
             assert_true(a.kl == b.kl && a.objective == b.objective);
             assert_true(fabs(a.kl) < 1e-7 && fabs(a.objective) < 1e-6);
             rig_iterate(&reini_algo_trpo, p, 1);
@@ -226,10 +226,10 @@ static void test_what_is_not_finite_moves_nothing(void **state) {
     for (int i = 0; i < 5; i++) {
         float kept = *spoiled[i];
         *spoiled[i] = NAN;
-        set_uniforms(p);
+        reini_trust_prepare(p);
         improve_policy(p, 0.01, metric);
         assert_memory_equal(before, params, (size_t)p->n * sizeof *params);
-        assert_true(metric[METRIC_STEP] == 0);
+        assert_true(metric[REINI_TRUST_STEP] == 0);
         *spoiled[i] = kept;
     }
     assert_int_equal(p->base.skipped, 4); /* a spoiled old output fails the KL alone: a refused step */
@@ -238,9 +238,9 @@ static void test_what_is_not_finite_moves_nothing(void **state) {
     assert_int_equal(p->base.skipped, 5); /* one minibatch of two */
     for (int64_t i = 0; i < p->n; i++)
         assert_true(isfinite(params[i]));
-    set_uniforms(p);
+    reini_trust_prepare(p);
     improve_policy(p, 0.01, metric);
-    assert_true(metric[METRIC_STEP] > 0);
+    assert_true(metric[REINI_TRUST_STEP] > 0);
     trpo_destroy(p);
 }
 
@@ -252,7 +252,7 @@ static void test_a_region_of_nothing(void **state) {
     memcpy(before, rein_store_view(p->base.policy->store), (size_t)p->n * sizeof *before);
     improve_policy(p, 0, metric);
     assert_memory_equal(before, rein_store_view(p->base.policy->store), (size_t)p->n * sizeof *before);
-    assert_true(metric[METRIC_STEP] == 0);
+    assert_true(metric[REINI_TRUST_STEP] == 0);
     trpo_destroy(p);
 }
 

@@ -23,6 +23,7 @@
 #include "rl/noise.h"
 #include "rl/stepper.h"
 #include "rl/twin.h"
+#include "tensor/graph.h"
 
 #define METRICS(X)                                                                                           \
     X(CRITIC_LOSS, "train/critic_loss")                                                                      \
@@ -122,8 +123,8 @@ static rein_optim_result descend(const reini_memory_loss *l, rein_optim *optim, 
 
 static bool improve_actor(deterministic *d, double *sum, double rate) {
     rein_optim_result result = descend(&d->improve, d->optim, d->policy->store, d->grads, rate);
-    rein_store_blend(d->twin.target, d->twin.online, d->config.tau);
-    rein_store_blend(d->old, d->policy->store, d->config.tau);
+    reini_store_blend(d->twin.target, d->twin.online, d->config.tau, d->context.pool);
+    reini_store_blend(d->old, d->policy->store, d->config.tau, d->context.pool);
     sum[METRIC_ACTOR_LOSS] += rein_exec_scalar(d->improve.exec, d->improve.loss);
     sum[METRIC_ACTOR_NORM] += result.grad_norm;
     sum[METRIC_ACTOR_UPDATES]++;
@@ -281,8 +282,11 @@ static rein_status make_networks(deterministic *d) {
     REINI_TRY(rein_store_new(d->policy->layout, REIN_F32, &d->grads));
     rein_store_copy(d->old, d->policy->store);
     REINI_TRY(reini_optim_make(&optim, d->policy->layout, NULL, &d->optim));
-    return reini_twin_init(&d->twin, d->kind.critics, env->obs.size, env->act.size, &c->hidden,
-                           (rein_activation)c->activation, &optim, d->context.seed);
+    REINI_TRY(reini_twin_init(&d->twin, d->kind.critics, env->obs.size, env->act.size, &c->hidden,
+                              (rein_activation)c->activation, &optim, d->context.seed));
+    rein_optim_share(d->optim, d->context.pool);
+    rein_optim_share(d->twin.optim, d->context.pool);
+    return REIN_OK;
 }
 
 static rein_status fill(deterministic *d) {

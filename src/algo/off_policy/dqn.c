@@ -69,7 +69,7 @@
     E(init, "uniform", "orthogonal|uniform|xavier|kaiming",                                                  \
       "initial weights: uniform 1/sqrt(fan-in) everywhere, orthogonal with small heads, ...")                \
     E(norm_obs, "none", "none|running|warmup",                                                               \
-      "standardise observations with statistics of all experience, or of that before learning")
+      "standardise observations with statistics of all experience, or of that before learning")                  REINI_ENCODE_FIELDS(F, E)
 
 typedef struct dqn_config {
     REIN_FIELDS_STRUCT(DQN_FIELDS)
@@ -385,11 +385,11 @@ static void dqn_iterate(void *self, reini_report *report) {
 static rein_status dqn_check(const void *config, const reini_context *context) {
     const dqn_config *c = config;
     const rein_env_type *env = context->env;
+    reini_encode encode;
+    REINI_TRY(reini_encode_init(&encode, &env->obs, c->encoder, c->image_scale));
     if (env->act.kind != REIN_SPACE_DISCRETE)
         return reini_fail(REIN_USAGE, "dqn needs one discrete action, %s takes others: sac, td3 or ppo fit",
                           env->id);
-    if (env->obs.kind == REIN_SPACE_IMAGE)
-        return reini_fail(REIN_USAGE, "dqn needs box or discrete observations; %s has images", env->id);
     if (c->buffer_size < c->n_envs)
         return reini_fail(REIN_USAGE, "buffer_size: %lld is less than one step of n_envs = %lld environments",
                           (long long)c->buffer_size, (long long)c->n_envs);
@@ -462,6 +462,8 @@ static reini_net_config net_of(const dqn_config *c) {
                               .activation = c->activation,
                               .init = c->init,
                               .norm_obs = c->norm_obs,
+                              .encoder = c->encoder,
+                              .image_scale = c->image_scale,
                               .head = c->dueling ? REINI_HEAD_DUELING : REINI_HEAD_Q};
 }
 

@@ -4,6 +4,7 @@
 #include "algo/off_policy/memory_loss.h"
 
 #include <string.h>
+#include "tensor/graph.h"
 
 rein_status reini_memory_loss_begin(reini_memory_loss *l, const rein_env_type *env,
                                     const reini_replay *replay, int64_t batch_size) {
@@ -48,15 +49,22 @@ rein_tensor *reini_loss_target(reini_memory_loss *l, rein_tensor *follows) {
     return rein_stop_gradient(rein_add(reward, follows));
 }
 
-/* equal tiles of at most 64 rows, so that no thread gets a rest */
-static int tile_of(int64_t rows) {
-    int64_t tiles = (rows + 63) / 64, each = (rows + tiles - 1) / tiles;
+/* Equal tiles, so that no thread gets a rest, of at most 64 rows; where a gradient is larger than the nearest caches
+ * of at most 128, since every lane of tiles sums one of its own. */
+static int tile_of(const rein_graph *g, int64_t rows) {
+    enum { LARGE_GRADIENT = 32768 };
+    int64_t most = 64;
+    for (int i = 0; i < g->n_slots; i++)
+        if (g->slot[i]->size > LARGE_GRADIENT)
+            most = 128;
+    int64_t tiles = (rows + most - 1) / most, each = (rows + tiles - 1) / tiles;
     return (int)((each + 3) / 4 * 4);
 }
 
 rein_status reini_memory_loss_finish(reini_memory_loss *l, const reini_context *context) {
     REINI_TRY(rein_compile(
-        l->g, &(rein_compile_opts){.matmul = context->matmul, .tile = tile_of(l->batch_size)}, &l->program));
+        l->g, &(rein_compile_opts){.matmul = context->matmul, .tile = tile_of(l->g, l->batch_size)},
+        &l->program));
     return rein_exec_new(l->program, context->pool, &l->exec);
 }
 

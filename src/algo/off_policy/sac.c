@@ -18,6 +18,8 @@
  *   - an episode cut by the time limit is bootstrapped from its last observation, never cut to 0.
  *   - returns over n steps are not corrected for entropy or for the older policy in them.
  *   - one batch serves critics, actor and price; the target is computed once for both critics.
+ *   - with use_sde (rl/sde.h) the environments' noise lasts sde_sample_freq steps whether or not updates come between,
+ *     with the deviations it was drawn with; actions in the losses are drawn from its marginal, anew for each row.
  */
 #include <math.h>
 #include <string.h>
@@ -26,8 +28,9 @@
 #include "rl/acting.h"
 #include "rl/stepper.h"
 #include "rl/twin.h"
+#include "tensor/graph.h"
 
-#define SAC_FIELDS(F, E)                                                                                     \
+#define SAC_OWN_FIELDS(F, E)                                                                                 \
     F(INT, n_envs, "1", 1, 65536, "N: environments stepped side by side")                                    \
     F(COUNT, buffer_size, "1e6", 1, 2e9, "transitions remembered")                                           \
     F(COUNT, learning_starts, "100", 0, 1e15, "environment steps of random actions before learning")         \
@@ -45,7 +48,10 @@
     F(REAL, max_grad_norm, "0", 0, 1e9, "global gradient norm clip of actor and of critics, 0 = off")        \
     F(REAL, adam_eps, "1e-8", 0, 1, "epsilon beside the root in Adam")                                       \
     F(INTS, hidden, "256,256", 1, 65536, "widths of the hidden layers of actor and critics")                 \
-    E(activation, "relu", "identity|tanh|relu|silu|gelu|sigmoid", "activation of the hidden layers")
+    E(activation, "relu", "identity|tanh|relu|silu|gelu|sigmoid", "activation of the hidden layers")         \
+    F(REAL, log_std_init, "-3", -20, 5, "gSDE: log deviation of the noise's weights at the start")           \
+    F(BOOL, use_sde_at_warmup, "false", 0, 1, "gSDE before learning_starts too, not uniform actions")
+#define SAC_FIELDS(F, E) SAC_OWN_FIELDS(F, E) REINI_SDE_FIELDS(F, E)
 
 typedef struct sac_config {
     REIN_FIELDS_STRUCT(SAC_FIELDS)
@@ -100,6 +106,8 @@ typedef struct sac {
     reini_stepper *stepper;
     reini_act_program act;
     rein_exec *act_exec;
+    reini_sde sde;
+    bool noisy; /* sde holds a noise that has begun */
     reini_memory_loss critic, improve;
     struct {
         rein_tensor *critic, *improve; /* alpha in the two graphs */
@@ -188,7 +196,7 @@ static void update(sac *s, double *sum) {
     if (c->auto_ent_coef && !improved.skipped)
         set_price(s, logp, rate);
     if (!judged.skipped)
-        rein_store_blend(s->twin.target, s->twin.online, c->tau);
+        reini_store_blend(s->twin.target, s->twin.online, c->tau, s->context.pool);
 
     bool skipped = judged.skipped || improved.skipped;
     s->skipped += skipped;
@@ -205,17 +213,31 @@ static void update(sac *s, double *sum) {
 
 /* ---- one iteration ------------------------------------------------------------------------------------- */
 
+/* when the noise's time is over: after sde_sample_freq steps, or once updates were due */
+static void renew_noise(sac *s) {
+    int64_t life = s->config.sde_sample_freq > 0 ? s->config.sde_sample_freq : s->config.train_freq;
+    int64_t t = s->env_steps / s->config.n_envs;
+    if (!s->noisy || t % life == 0)
+        reini_sde_draw(&s->sde, s->policy, s->context.seed, (uint64_t)t, 0, s->config.n_envs);
+    s->noisy = true;
+    rein_exec_bind(s->act_exec, s->act.theta, reini_sde_at(&s->sde, 0), 0);
+}
+
 static void act(sac *s) {
     rein_exec_bind(s->act_exec, s->act.in.obs, reini_stepper_obs(s->stepper), 0);
     rein_exec_bind(s->act_exec, s->act.action, reini_stepper_action(s->stepper), 0);
-    rein_exec_key(s->act_exec, s->act.key, s->context.seed, ACT_STREAM, (uint64_t)s->env_steps, 0);
+    if (s->act.theta != NULL)
+        renew_noise(s);
+    else
+        rein_exec_key(s->act_exec, s->act.key, s->context.seed, ACT_STREAM, (uint64_t)s->env_steps, 0);
     rein_exec_run(s->act_exec);
 }
 
 /* A step of every environment into the memory. */
 static void experience(sac *s, reini_report *report) {
     double start = reini_seconds();
-    if (s->env_steps < s->config.learning_starts)
+    const sac_config *c = &s->config;
+    if (s->env_steps < c->learning_starts && !(c->use_sde && c->use_sde_at_warmup))
         reini_stepper_random(s->stepper);
     else
         act(s);
@@ -318,13 +340,20 @@ static rein_status make_networks(sac *s) {
                             .activation = c->activation,
                             .init = UNIFORM,
                             .scale_actions = true,
+                            .log_std_init = c->log_std_init,
+                            .use_sde = c->use_sde,
+                            .sde_sample_freq = c->sde_sample_freq,
+                            .sde_expln = c->sde_expln,
                             .head = REINI_HEAD_SQUASHED};
     REINI_TRY(reini_net_new("sac", env->id, &env->obs, &env->act, &net, false, s->context.matmul,
                             s->context.seed, &s->policy));
     REINI_TRY(rein_store_new(s->policy->layout, REIN_F32, &s->grads));
     REINI_TRY(reini_optim_make(&optim, s->policy->layout, NULL, &s->optim));
-    return reini_twin_init(&s->twin, 2, env->obs.size, env->act.size, &c->hidden,
-                           (rein_activation)c->activation, &optim, s->context.seed);
+    REINI_TRY(reini_twin_init(&s->twin, 2, env->obs.size, env->act.size, &c->hidden,
+                              (rein_activation)c->activation, &optim, s->context.seed));
+    rein_optim_share(s->optim, s->context.pool);
+    rein_optim_share(s->twin.optim, s->context.pool);
+    return REIN_OK;
 }
 
 static rein_status sac_fill(sac *s) {
@@ -334,7 +363,8 @@ static rein_status sac_fill(sac *s) {
     REINI_TRY(reini_replay_new(env, c->n_envs, c->buffer_size, &s->replay));
     REINI_TRY(reini_stepper_new(env, c->n_envs, s->context.seed, true, s->replay, &s->stepper));
     REINI_TRY(reini_batch_new(c->batch_size, &s->batch));
-    REINI_TRY(reini_act_program_init(&s->act, s->policy, (int)c->n_envs, true, false, false));
+    REINI_TRY(reini_act_program_explore(&s->act, s->policy, (int)c->n_envs, false, false, false));
+    REINI_TRY(reini_sde_init(&s->sde, s->policy, c->n_envs));
     REINI_TRY(reini_act_exec_new(&s->act, s->policy, &s->act_exec));
     rein_exec_rows(s->act_exec, s->act.rows, c->n_envs);
     s->price.log_alpha = log(c->ent_coef);
@@ -350,6 +380,7 @@ static void sac_destroy(void *self) {
     reini_memory_loss_release(&s->improve);
     rein_exec_free(s->act_exec);
     reini_act_program_release(&s->act);
+    reini_sde_release(&s->sde);
     reini_stepper_free(s->stepper);
     reini_batch_free(s->batch);
     reini_replay_free(s->replay);
@@ -385,6 +416,9 @@ static rein_status sac_visit(void *self, reini_archive *archive) {
     REINI_TRY(reini_archive_bytes(archive, "sac.price", &s->price, sizeof s->price));
     REINI_TRY(reini_replay_visit(s->replay, archive));
     REINI_TRY(reini_stepper_visit(s->stepper, archive));
+    REINI_TRY(reini_sde_visit(&s->sde, archive));
+    if (s->sde.theta != NULL)
+        REINI_TRY(reini_archive_bytes(archive, "sac.noisy", &s->noisy, sizeof s->noisy));
     REINI_TRY(reini_archive_bytes(archive, "sac.env_steps", &s->env_steps, sizeof s->env_steps));
     REINI_TRY(reini_archive_bytes(archive, "sac.updates", &s->updates, sizeof s->updates));
     REINI_TRY(reini_archive_bytes(archive, "sac.skipped", &s->skipped, sizeof s->skipped));

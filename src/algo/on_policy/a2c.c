@@ -18,6 +18,7 @@
  *   - from the paper: the N actors are environments of one process that step together, so that nothing is stale and
  *     runs are reproducible; RMSprop's epsilon stands beside the root, as in PyTorch (the paper has it inside).
  *   - an episode cut by the time limit is bootstrapped with V of its last observation, never cut to 0.
+ *   - a policy with a memory (gru) is trained through whole sequences of `sequence` steps (rl/sequence.h).
  *   - statistics of observation and reward normalisation change between iterations only.
  *   - from Stable-Baselines3: in nothing that shows up in an update, which the golden files check.
  */
@@ -43,7 +44,10 @@
     F(SCHEDULE, ent_coef, "0", 0, 1e3, "c_e: price on entropy")                                              \
     F(REAL, vf_coef, "0.5", 0, 1e3, "c_v: weight of the value loss")                                         \
     F(BOOL, norm_reward, "false", 0, 1, "rewards divided by the deviation of the discounted return")
-#define A2C_FIELDS(F, E) A2C_OWN_FIELDS(F, E) A2C_OPTIM_FIELDS(F, E) REINI_NET_FIELDS(F, E)
+#define A2C_FIELDS(F, E)                                                                                     \
+    A2C_OWN_FIELDS(F, E)                                                                                     \
+    A2C_OPTIM_FIELDS(F, E) REINI_NET_FIELDS(F, E) REINI_SDE_FIELDS(F, E) REINI_MEMORY_FIELDS(F, E)           \
+        REINI_SEQUENCE_FIELDS(F, E)
 
 typedef struct a2c_config {
     REIN_FIELDS_STRUCT(A2C_FIELDS)
@@ -83,7 +87,7 @@ typedef struct a2c {
     reini_part part;                            /* the loss and its gradients */
     rein_tensor *ent_coef, *adv_mean, *adv_std; /* uniforms */
     rein_tensor *policy_loss, *value_loss, *entropy, *loss;
-    int32_t *order; /* (T N) 0, 1, 2, ... */
+    int32_t *order; /* (T N) all steps, sequence by sequence: 0, 1, 2, ... without memory */
 } a2c;
 
 /* ---- the objective ------------------------------------------------------------------------------------- */
@@ -153,12 +157,15 @@ static void a2c_iterate(void *self, reini_report *report) {
 static reini_on_policy_opts opts_of(const a2c_config *from) {
     reini_net_config copied = {0};
     REINI_COPY_FIELDS(REINI_NET_FIELDS)
+    REINI_COPY_FIELDS(REINI_SDE_FIELDS)
+    REINI_COPY_FIELDS(REINI_MEMORY_FIELDS)
     return (reini_on_policy_opts){.algo = "a2c",
                                   .n_envs = from->n_envs,
                                   .n_steps = from->n_steps,
                                   .gamma = from->gamma,
                                   .critic = true,
                                   .norm_reward = from->norm_reward,
+                                  .sequence = reini_sequence_length(from->gru, from->sequence, from->n_steps),
                                   .net = copied};
 }
 
@@ -169,13 +176,17 @@ static reini_optim_settings optim_of(const a2c_config *from) {
 }
 
 static rein_status a2c_check(const void *config, const reini_context *context) {
-    reini_on_policy_opts opts = opts_of(config);
+    const a2c_config *c = config;
+    reini_on_policy_opts opts = opts_of(c);
+    REINI_TRY(reini_sequence_check(c->gru, c->sequence, c->n_steps, 0));
     return reini_on_policy_check(&opts, context);
 }
 
 static rein_status build_program(a2c *p) {
     const reini_rollout *r = reini_on_policy_rollout(&p->base);
-    REINI_TRY(reini_part_begin(&p->part, &p->base, 0, r->T * r->N));
+    /* a memory needs the steps of an environment side by side; without one they are taken as they lie */
+    bool remembers = p->config.gru > 0;
+    REINI_TRY(reini_part_begin(&p->part, &p->base, remembers ? r->T * r->N : 0, r->T * r->N));
     p->ent_coef = rein_uniform(p->part.g, "ent_coef", 0);
     p->adv_mean = rein_uniform(p->part.g, "adv_mean", 0);
     p->adv_std = rein_uniform(p->part.g, "adv_std", 1);
@@ -184,6 +195,8 @@ static rein_status build_program(a2c *p) {
     REINI_TRY(reini_part_end(&p->part, &p->base));
     REINI_TRY(rein_store_new(p->base.policy->layout, REIN_F32, &p->grads));
     rein_exec_bind_gradient(p->part.exec, gradient, p->grads);
+    if (remembers)
+        reini_batch_select(&p->part.batch, p->part.exec, p->order, r->T * r->N);
     return REIN_OK;
 }
 
@@ -195,8 +208,7 @@ static rein_status a2c_fill(a2c *p, const reini_context *context) {
     p->order = REINI_NEW_ARRAY(int32_t, steps);
     if (p->order == NULL)
         return reini_fail_memory(steps * sizeof *p->order, "A2C");
-    for (size_t i = 0; i < steps; i++)
-        p->order[i] = (int32_t)i;
+    reini_sequence_order(p->order, opts.n_steps, opts.n_envs, opts.sequence);
     REINI_TRY(build_program(p));
     return reini_optim_make(&optim, p->base.policy->layout, NULL, &p->optim);
 }

@@ -15,10 +15,11 @@ rein_status reini_whole_init(reini_whole *w, reini_on_policy *base, int64_t per_
     w->capacity = r->N * w->room;
     w->count = r->N * per_env;
     s->obs_size = r->obs_size;
+    s->obs_bytes = r->obs_bytes;
     s->act_size = r->act_size;
     s->logits = r->logits;
     size_t steps = (size_t)w->capacity;
-    bool ok = (s->obs = REINI_NEW_ARRAY(float, steps *(size_t)s->obs_size)) &&
+    bool ok = (s->obs = reini_new_array(steps, s->obs_bytes)) &&
               (s->action = REINI_NEW_ARRAY(float, steps *(size_t)s->act_size)) &&
               (s->reward = REINI_NEW_ARRAY(float, steps)) && (s->value = REINI_NEW_ARRAY(float, steps)) &&
               (s->adv = REINI_NEW_ARRAY(float, steps)) && (s->ret = REINI_NEW_ARRAY(float, steps)) &&
@@ -28,7 +29,7 @@ rein_status reini_whole_init(reini_whole *w, reini_on_policy *base, int64_t per_
     if (ok && r->mask != NULL)
         ok = (s->mask = REINI_NEW_ARRAY(uint8_t, steps * (size_t)s->logits)) != NULL;
     return ok ? REIN_OK
-              : reini_fail_memory(steps * (size_t)(s->obs_size + s->act_size + 4) * 4, "whole episodes");
+              : reini_fail_memory(steps * (s->obs_bytes + (size_t)(s->act_size + 4) * 4), "whole episodes");
 }
 
 void reini_whole_release(reini_whole *w) {
@@ -48,7 +49,7 @@ static void end_episode(reini_whole *w, int64_t n, float total) {
 }
 
 static void copy_step(reini_rollout *to, int64_t i, const reini_rollout *from, int64_t j) {
-    size_t obs = (size_t)to->obs_size * 4, act = (size_t)to->act_size * 4, logits = (size_t)to->logits;
+    size_t obs = to->obs_bytes, act = (size_t)to->act_size * 4, logits = (size_t)to->logits;
     memcpy((char *)to->obs + (size_t)i * obs, (const char *)from->obs + (size_t)j * obs, obs);
     memcpy((char *)to->action + (size_t)i * act, (const char *)from->action + (size_t)j * act, act);
     if (to->mask != NULL)

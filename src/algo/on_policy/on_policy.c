@@ -13,12 +13,12 @@ enum { GIVE_UP_AFTER = 100 };
 /* ---- construction -------------------------------------------------------------------------------------- */
 
 rein_status reini_on_policy_check(const reini_on_policy_opts *opts, const reini_context *context) {
-    if (context->env->obs.kind == REIN_SPACE_IMAGE)
-        return reini_fail(REIN_USAGE, "%s needs box or discrete observations; %s has images", opts->algo,
-                          context->env->id);
+    reini_encode encode;
+    REINI_TRY(reini_encode_init(&encode, &context->env->obs, opts->net.encoder, opts->net.image_scale));
     if (opts->n_envs * opts->n_steps > INT32_MAX)
         return reini_fail(REIN_USAGE, "n_envs x n_steps is %lld, more than 2^31 steps an iteration",
                           (long long)(opts->n_envs * opts->n_steps));
+    REINI_TRY(reini_sde_check(opts->net.use_sde, opts->algo, context->env->id, &context->env->act));
     if (opts->net.norm_obs == REINI_NORM_NONE || context->env->obs.kind == REIN_SPACE_BOX)
         return REIN_OK;
     return reini_fail(REIN_USAGE, "norm_obs: only box observations can be standardised");
@@ -36,7 +36,8 @@ rein_status reini_on_policy_init(reini_on_policy *base, const reini_on_policy_op
                                       .n_steps = opts->n_steps,
                                       .pool = context->pool,
                                       .critic = opts->critic,
-                                      .output = opts->output};
+                                      .output = opts->output,
+                                      .costs = opts->costs};
     REINI_TRY(reini_collector_new(&collector, base->policy, &base->collector));
     return reini_reward_scale_init(&base->reward_scale, (int)opts->n_envs, opts->gamma);
 }
@@ -116,13 +117,26 @@ void reini_on_policy_note(reini_on_policy *base, bool skipped) {
 
 /* ---- steps as rows of a graph -------------------------------------------------------------------------- */
 
-void reini_batch_init(reini_batch *batch, rein_graph *g, int64_t rows, int64_t steps) {
-    *batch = (reini_batch){.g = g};
+void reini_batch_init(reini_batch *batch, rein_graph *g, int64_t rows, int64_t steps, int64_t length) {
+    *batch = (reini_batch){.g = g, .length = length};
     batch->steps = batch->rows = rein_extent(g, "steps", steps);
     if (rows == 0)
         return;
     batch->rows = rein_extent(g, "rows", rows);
     batch->index = rein_input(g, "index", REIN_I32, batch->rows, 1, (int[]){1});
+    if (length <= 1)
+        return;
+    batch->sequences = rein_extent(g, "sequences", rows / length);
+    batch->first = rein_input(g, "first", REIN_I32, batch->sequences, 1, (int[]){1});
+}
+
+void reini_batch_select(const reini_batch *batch, rein_exec *exec, const int32_t *index, int64_t count) {
+    rein_exec_rows(exec, batch->rows, count);
+    rein_exec_bind(exec, batch->index, index, 0);
+    if (batch->first == NULL)
+        return;
+    rein_exec_rows(exec, batch->sequences, count / batch->length);
+    rein_exec_bind(exec, batch->first, index, batch->length);
 }
 
 rein_tensor *reini_batch_take(reini_batch *batch, const char *name, rein_dtype dtype, int width,
@@ -139,12 +153,25 @@ void reini_batch_bind(const reini_batch *batch, rein_exec *exec) {
         rein_exec_bind(exec, batch->bound[i].input, batch->bound[i].data, 0);
 }
 
+/* The states that the batch's sequences begin with, and where episodes begin in them. */
+static void take_states(reini_batch *batch, const reini_rollout *r, reini_net_inputs *in) {
+    rein_tensor *all = rein_input(batch->g, "state", REIN_F32, batch->steps, 1, &r->state_size);
+    REINI_ASSERT(batch->index != NULL && batch->count < REINI_BATCH_INPUTS);
+    batch->bound[batch->count].input = all;
+    batch->bound[batch->count++].data = r->state;
+    in->length = (int)batch->length;
+    in->state = rein_gather(all, batch->first != NULL ? batch->first : batch->index);
+    in->start = rein_to_real(reini_batch_take(batch, "start", REIN_U8, 1, r->start), 1);
+}
+
 reini_net_heads reini_batch_heads(reini_batch *batch, const reini_net *policy, int slot,
                                   const reini_rollout *r, bool actor, bool critic, reini_net_inputs *in) {
     reini_net_norm_inputs(policy, batch->g, in);
     in->obs = reini_batch_take(batch, "obs", reini_net_obs_dtype(&policy->base.obs), r->obs_size, r->obs);
     if (actor && r->mask != NULL)
         in->mask = reini_batch_take(batch, "mask", REIN_U8, r->logits, r->mask);
+    if (policy->net.gru > 0)
+        take_states(batch, r, in);
     return reini_net_build(policy, slot, in, actor, critic);
 }
 
@@ -155,23 +182,36 @@ rein_tensor *reini_batch_action(reini_batch *batch, const reini_net *policy, con
 
 /* ---- programs ------------------------------------------------------------------------------------------ */
 
-rein_status reini_part_begin(reini_part *part, const reini_on_policy *base, int64_t rows, int64_t steps) {
+static rein_status begin_part(reini_part *part, rein_layout *layout, int64_t rows, int64_t steps,
+                              int64_t length) {
     part->g = rein_graph_new(REIN_F32);
     if (part->g == NULL)
         return reini_fail_memory(1 << 16, "a program");
-    part->slot = rein_slot(part->g, base->policy->layout);
-    reini_batch_init(&part->batch, part->g, rows, steps);
+    part->slot = rein_slot(part->g, layout);
+    reini_batch_init(&part->batch, part->g, rows, steps, length);
+    return REIN_OK;
+}
+
+rein_status reini_part_begin(reini_part *part, const reini_on_policy *base, int64_t rows, int64_t steps) {
+    return begin_part(part, base->policy->layout, rows, steps, base->opts.sequence);
+}
+
+rein_status reini_part_begin_with(reini_part *part, rein_layout *layout, int64_t rows, int64_t steps) {
+    return begin_part(part, layout, rows, steps, 1);
+}
+
+rein_status reini_part_end_with(reini_part *part, const reini_on_policy *base, const rein_store *store) {
+    rein_compile_opts opts = {.matmul = base->context.matmul};
+    REINI_TRY(rein_compile(part->g, &opts, &part->program));
+    REINI_TRY(rein_exec_new(part->program, base->context.pool, &part->exec));
+    rein_exec_bind_store(part->exec, part->slot, store);
+    reini_net_bind_norm(base->policy, part->exec, &part->in);
+    reini_batch_bind(&part->batch, part->exec);
     return REIN_OK;
 }
 
 rein_status reini_part_end(reini_part *part, const reini_on_policy *base) {
-    rein_compile_opts opts = {.matmul = base->context.matmul};
-    REINI_TRY(rein_compile(part->g, &opts, &part->program));
-    REINI_TRY(rein_exec_new(part->program, base->context.pool, &part->exec));
-    rein_exec_bind_store(part->exec, part->slot, base->policy->store);
-    reini_net_bind_norm(base->policy, part->exec, &part->in);
-    reini_batch_bind(&part->batch, part->exec);
-    return REIN_OK;
+    return reini_part_end_with(part, base, base->policy->store);
 }
 
 void reini_part_release(reini_part *part) {

@@ -23,6 +23,8 @@ typedef struct reini_on_policy_opts {
     bool critic;      /* learns a value function */
     bool output;      /* the rollout keeps logits or means */
     bool norm_reward; /* rewards divided by the deviation of the discounted return */
+    bool costs;       /* the rollout keeps the environment's costs */
+    int64_t sequence; /* steps of a sequence of a policy with a memory; 1 without */
     reini_net_config net;
 } reini_on_policy_opts;
 
@@ -69,14 +71,18 @@ void reini_on_policy_note(reini_on_policy *base, bool skipped);
 
 /* ---- steps as rows of a graph -------------------------------------------------------------------------- */
 
-enum { REINI_BATCH_INPUTS = 12 };
+enum { REINI_BATCH_INPUTS = 14 };
 
 /* A graph's inputs that are arrays of steps, and the memory each is bound to. With an index, row i of the graph is
  * step index[i]; without, it is step i. */
 typedef struct reini_batch {
     rein_graph *g;
     int rows, steps;    /* extents: of the graph's rows, of the arrays; the same without an index */
-    rein_tensor *index; /* (rows x 1) NULL without; bound by the method */
+    rein_tensor *index; /* (rows x 1) NULL without */
+    /* of a policy with a memory: rows are whole sequences of `length` steps, one after the other */
+    int64_t length;
+    int sequences;      /* extent */
+    rein_tensor *first; /* (sequences x 1) the step that each begins with */
     int count;
     struct {
         const rein_tensor *input;
@@ -84,8 +90,10 @@ typedef struct reini_batch {
     } bound[REINI_BATCH_INPUTS];
 } reini_batch;
 
-/* Rows and steps are capacities; rows 0: no index. */
-void reini_batch_init(reini_batch *batch, rein_graph *g, int64_t rows, int64_t steps);
+/* Rows and steps are capacities; rows 0: no index. length: 1 without memory; sequences need an index. */
+void reini_batch_init(reini_batch *batch, rein_graph *g, int64_t rows, int64_t steps, int64_t length);
+/* The graph's rows are the steps index[0 .. count), which are whole sequences. */
+void reini_batch_select(const reini_batch *batch, rein_exec *exec, const int32_t *index, int64_t count);
 /* The rows' part of `data`, an array of `width` elements a step. */
 rein_tensor *reini_batch_take(reini_batch *batch, const char *name, rein_dtype dtype, int width,
                               const void *data);
@@ -112,6 +120,9 @@ typedef struct reini_part {
 rein_status reini_part_begin(reini_part *part, const reini_on_policy *base, int64_t rows, int64_t steps);
 /* Compiles it, binds parameters, normaliser and arrays; `steps` of them are live. */
 rein_status reini_part_end(reini_part *part, const reini_on_policy *base);
+/* The same with another model than the policy: its layout and store; rows that are steps of their own. */
+rein_status reini_part_begin_with(reini_part *part, rein_layout *layout, int64_t rows, int64_t steps);
+rein_status reini_part_end_with(reini_part *part, const reini_on_policy *base, const rein_store *store);
 void reini_part_release(reini_part *part);
 
 #endif

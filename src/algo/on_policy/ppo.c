@@ -26,15 +26,18 @@
  *   - statistics of observation and reward normalisation change between iterations only, so that r_t = 1 exactly in
  *     the first minibatch of every iteration.
  *   - without a critic V = 0: `mc` advantages are returns to go (0 beyond a rollout's end), `td` ones are rewards.
+ *   - a policy with a memory (gru) learns from whole sequences of `sequence` steps, which the minibatches are made of
+ *     (rl/sequence.h); the objective is the same.
+ *   - limits on costs and on the distance from a reference policy (constraint.h) are no part of the paper. With them A_t
+ *     is the advantage in reward less the priced advantages in costs, and the loss has a term for the distance.
  *   - schedules are evaluated at the iteration's first step, so the last iteration still learns.
  */
 #include <math.h>
 #include <string.h>
 #include <rein/optim.h>
-#include "algo/on_policy/on_policy.h"
+#include "algo/on_policy/constraint.h"
 #include "rl/advantage.h"
 #include "rl/pg_loss.h"
-#include "rl/shuffle.h"
 
 #define PPO_OWN_FIELDS(F, E)                                                                                 \
     F(INT, n_envs, "8", 1, 65536, "N: environments stepped side by side")                                    \
@@ -56,7 +59,11 @@
     F(REAL, vf_coef, "0.5", 0, 1e3, "c_v: weight of the value loss")                                         \
     F(BOOL, critic, "true", 0, 1, "learn a value function; false is policy-only PPO")                        \
     F(BOOL, norm_reward, "false", 0, 1, "rewards divided by the deviation of the discounted return")
-#define PPO_FIELDS(F, E) PPO_OWN_FIELDS(F, E) REINI_OPTIM_FIELDS(F, E) REINI_NET_FIELDS(F, E)
+#define PPO_FIELDS(F, E)                                                                                     \
+    PPO_OWN_FIELDS(F, E)                                                                                     \
+    REINI_OPTIM_FIELDS(F, E)                                                                                 \
+    REINI_NET_FIELDS(F, E) REINI_SDE_FIELDS(F, E) REINI_MEMORY_FIELDS(F, E) REINI_SEQUENCE_FIELDS(F, E)      \
+        REINI_CONSTRAINT_FIELDS(F, E)
 
 typedef struct ppo_config {
     REIN_FIELDS_STRUCT(PPO_FIELDS)
@@ -80,7 +87,10 @@ enum { OBJECTIVE_CLIP, OBJECTIVE_PENALTY };
     X(LEARNING_RATE, "train/learning_rate")                                                                  \
     X(CLIP_RANGE, "train/clip_range")                                                                        \
     X(KL_COEF, "train/kl_coef")                                                                              \
-    X(UPDATES, "train/updates")
+    X(UPDATES, "train/updates")                                                                              \
+    X(REFERENCE_KL, "train/reference_kl")                                                                    \
+    X(REFERENCE_COEF, "train/reference_coef")                                                                \
+    REINI_COST_METRICS(X)
 
 enum {
 #define X(name, column) METRIC_##name,
@@ -114,6 +124,7 @@ typedef struct ppo {
     uint64_t shuffles; /* permutations drawn so far */
     float *log_std;    /* (act size) as it was at collection */
     double kl_coef;
+    reini_constraint constraint;
 } ppo;
 
 /* ---- the objective ------------------------------------------------------------------------------------- */
@@ -176,7 +187,7 @@ static rein_tensor *ppo_loss(ppo *p) {
         p->value_loss = value_loss(p, now.value);
         loss = rein_add(loss, rein_scale(p->value_loss, p->config.vf_coef));
     }
-    return loss;
+    return reini_constraint_loss(&p->constraint, loss, &p->part.in, &now.dist);
 }
 
 /* ---- one iteration ------------------------------------------------------------------------------------- */
@@ -209,8 +220,7 @@ static void run_minibatch(ppo *p, int64_t first, int64_t count) {
     }
     rein_exec_set(p->part.exec, p->u.adv_mean, mean);
     rein_exec_set(p->part.exec, p->u.adv_scale, 1 / std);
-    rein_exec_rows(p->part.exec, p->part.batch.rows, count);
-    rein_exec_bind(p->part.exec, p->part.batch.index, p->order + first, 0);
+    reini_batch_select(&p->part.batch, p->part.exec, p->order + first, count);
     rein_exec_run(p->part.exec);
 }
 
@@ -220,6 +230,8 @@ static void add_metrics(const ppo *p, double *sum) {
     sum[METRIC_ENTROPY] += rein_exec_scalar(p->part.exec, p->entropy);
     sum[METRIC_APPROX_KL] += rein_exec_scalar(p->part.exec, p->approx_kl);
     sum[METRIC_CLIP_FRACTION] += rein_exec_scalar(p->part.exec, p->clip_fraction);
+    if (p->constraint.kl != NULL)
+        sum[METRIC_REFERENCE_KL] += rein_exec_scalar(p->part.exec, p->constraint.kl);
 }
 
 static void step_optimizer(ppo *p, double *sum, double learning_rate) {
@@ -234,7 +246,8 @@ static void step_optimizer(ppo *p, double *sum, double learning_rate) {
 static bool run_epoch(ppo *p, double *sum, double learning_rate) {
     const reini_rollout *r = reini_on_policy_rollout(&p->base);
     int64_t n = r->T * r->N, size = p->config.batch_size;
-    reini_shuffle(p->order, p->words, n, p->base.context.seed, SHUFFLE_STREAM, p->shuffles++);
+    reini_sequence_shuffle(p->order, p->words, r->T, r->N, p->base.opts.sequence, p->base.context.seed,
+                           SHUFFLE_STREAM, p->shuffles++);
     for (int64_t first = 0; first < n; first += size) {
         run_minibatch(p, first, first + size < n ? size : n - first);
         add_metrics(p, sum);
@@ -278,6 +291,18 @@ static void keep_log_std(ppo *p) {
     memcpy(p->log_std, now, (size_t)info.count * sizeof(float));
 }
 
+/* what limits make of the updates, after them */
+static void keep_limits(ppo *p, const double *sum, double *metric) {
+    reini_constraint *c = &p->constraint;
+    double kl = sum[METRIC_REFERENCE_KL] / sum[METRIC_UPDATES];
+    if (c->kl != NULL) {
+        metric[METRIC_REFERENCE_KL] = kl;
+        metric[METRIC_REFERENCE_COEF] = c->distance.price;
+    }
+    reini_constraint_metrics(c, metric + METRIC_COST_0);
+    reini_constraint_learn(c, kl, p->config.n_epochs, metric[METRIC_LEARNING_RATE]);
+}
+
 static void learn(ppo *p, double *metric) {
     const reini_rollout *r = reini_on_policy_rollout(&p->base);
     double sum[REINI_METRICS_MAX] = {0};
@@ -292,6 +317,7 @@ static void learn(ppo *p, double *metric) {
         metric[i] = sum[i] / sum[METRIC_UPDATES];
     metric[METRIC_GRAD_NORM] = sum[METRIC_GRAD_NORM] / sum[METRIC_UPDATES];
     metric[METRIC_UPDATES] = sum[METRIC_UPDATES];
+    keep_limits(p, sum, metric);
     if (p->config.critic)
         metric[METRIC_EXPLAINED_VARIANCE] = reini_explained_variance(r->value, r->ret, r->T * r->N);
 }
@@ -302,15 +328,24 @@ static void ppo_iterate(void *self, reini_report *report) {
     if (!reini_on_policy_gather(&p->base, report))
         return;
     reini_on_policy_estimate(&p->base, lambda_of(&p->config));
+    reini_constraint_estimate(&p->constraint, p->base.policy, p->part.exec);
     learn(p, report->metric);
     reini_on_policy_finish(&p->base, report);
 }
 
 /* ---- construction -------------------------------------------------------------------------------------- */
 
+static reini_constraint_settings limits_of(const ppo_config *from) {
+    reini_constraint_settings copied;
+    REINI_COPY_FIELDS(REINI_CONSTRAINT_FIELDS)
+    return copied;
+}
+
 static reini_on_policy_opts opts_of(const ppo_config *from) {
     reini_net_config copied = {0};
     REINI_COPY_FIELDS(REINI_NET_FIELDS)
+    REINI_COPY_FIELDS(REINI_SDE_FIELDS)
+    REINI_COPY_FIELDS(REINI_MEMORY_FIELDS)
     return (reini_on_policy_opts){.algo = "ppo",
                                   .n_envs = from->n_envs,
                                   .n_steps = from->n_steps,
@@ -318,6 +353,8 @@ static reini_on_policy_opts opts_of(const ppo_config *from) {
                                   .critic = from->critic,
                                   .output = from->objective == OBJECTIVE_PENALTY,
                                   .norm_reward = from->norm_reward,
+                                  .costs = strcmp(from->cost_limit, "none") != 0,
+                                  .sequence = reini_sequence_length(from->gru, from->sequence, from->n_steps),
                                   .net = copied};
 }
 
@@ -330,7 +367,14 @@ static reini_optim_settings optim_of(const ppo_config *from) {
 static rein_status ppo_check(const void *config, const reini_context *context) {
     const ppo_config *c = config;
     reini_on_policy_opts opts = opts_of(c);
+    reini_constraint_settings limits = limits_of(c);
     REINI_TRY(reini_on_policy_check(&opts, context));
+    REINI_TRY(reini_constraint_check(&limits, context->env));
+    if (c->use_sde && c->objective == OBJECTIVE_PENALTY)
+        return reini_fail(REIN_USAGE,
+                          "objective=penalty compares deviations that are one for all states, use_sde "
+                          "makes them depend on the state: use objective=clip");
+    REINI_TRY(reini_sequence_check(c->gru, c->sequence, c->n_steps, c->batch_size));
     if (c->batch_size <= c->n_envs * c->n_steps)
         return REIN_OK;
     return reini_fail(REIN_USAGE, "batch_size: %lld is larger than n_envs x n_steps = %lld x %lld = %lld",
@@ -361,6 +405,7 @@ static rein_status build_program(ppo *p) {
     rein_exec_rows(p->part.exec, p->part.batch.steps, r->T * r->N);
     if (p->old_std != NULL)
         rein_exec_bind(p->part.exec, p->old_std, p->log_std, 0);
+    reini_constraint_bind(&p->constraint, p->part.exec);
     return REIN_OK;
 }
 
@@ -374,6 +419,8 @@ static rein_status ppo_fill(ppo *p, const reini_context *context) {
     p->log_std = REINI_NEW_ARRAY(float, (size_t)context->env->act.size);
     if (p->order == NULL || p->words == NULL || p->log_std == NULL)
         return reini_fail_memory(2 * steps * 4, "PPO");
+    reini_constraint_settings limits = limits_of(&p->config);
+    REINI_TRY(reini_constraint_init(&p->constraint, &limits, &p->base, &optim, p->config.batch_size));
     REINI_TRY(build_program(p));
     p->kl_coef = p->config.kl_coef;
     return reini_optim_make(&optim, p->base.policy->layout, NULL, &p->optim);
@@ -384,6 +431,7 @@ static void ppo_destroy(void *self) {
     if (p == NULL)
         return;
     reini_part_release(&p->part);
+    reini_constraint_release(&p->constraint);
     rein_store_free(p->grads);
     rein_optim_free(p->optim);
     reini_free(p->order);
@@ -412,7 +460,16 @@ static rein_status ppo_visit(void *self, reini_archive *archive) {
     REINI_TRY(reini_on_policy_visit(&p->base, archive));
     REINI_TRY(reini_optim_visit(p->optim, "ppo.optimizer", archive));
     REINI_TRY(reini_archive_bytes(archive, "ppo.shuffles", &p->shuffles, sizeof p->shuffles));
+    REINI_TRY(reini_constraint_visit(&p->constraint, archive));
     return reini_archive_bytes(archive, "ppo.kl_coef", &p->kl_coef, sizeof p->kl_coef);
+}
+
+/* columns of limits only where there are any */
+static int ppo_metrics_of(const void *config, const rein_env_type *env) {
+    const ppo_config *c = config;
+    if (strcmp(c->cost_limit, "none") != 0)
+        return METRIC_COST_0 + 2 * env->n_costs;
+    return strcmp(c->reference, "none") != 0 ? METRIC_COST_0 : METRIC_REFERENCE_KL;
 }
 
 static void ppo_extend(void *self, int64_t total_steps) {
@@ -434,6 +491,7 @@ const reini_algo reini_algo_ppo = {
     .metrics = ppo_metrics,
     .n_metrics = METRICS,
     .key_metric = METRIC_APPROX_KL,
+    .metrics_of = ppo_metrics_of,
     .check = ppo_check,
     .create = ppo_create,
     .destroy = ppo_destroy,

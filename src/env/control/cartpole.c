@@ -151,3 +151,30 @@ const rein_env_type reini_env_cartpole = {
     .observe = cartpole_observe,
     .step_range = cartpole_range,
 };
+
+/* ---- without velocities, for policies that remember ----------------------------------------------------- */
+
+static void cartpole_observe_positions(const void *config, const void *state, void *obs) {
+    const cartpole_state *s = state;
+    float *positions = obs;
+    positions[0] = (float)s->x;
+    positions[1] = (float)s->theta;
+}
+
+static const float cartpole_low_positions[2] = {-4.8f, -0.41887903f};
+static const float cartpole_high_positions[2] = {4.8f, 0.41887903f};
+
+const rein_env_type reini_env_cartpole_no_velocity = {
+    .abi = REIN_ENV_ABI,
+    .id = "CartPoleNoVel-v1",
+    .doc = "balance a pole on a cart by pushing left or right, velocities hidden; reward 1 per step",
+    .obs = REINI_BOX(2, cartpole_low_positions, cartpole_high_positions),
+    .act = REINI_DISCRETE(2),
+    .horizon = 500,
+    .state_size = sizeof(cartpole_state),
+    REINI_ENV_FIELDS(cartpole_config, cartpole_fields),
+    .reward_threshold = 475,
+    .reset = cartpole_reset,
+    .step = cartpole_step,
+    .observe = cartpole_observe_positions,
+};

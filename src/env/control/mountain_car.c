@@ -119,3 +119,27 @@ const rein_env_type reini_env_mountain_car = {
     .observe = mountain_car_observe,
     .step_range = mountain_car_range,
 };
+
+/* ---- without velocities, for policies that remember ----------------------------------------------------- */
+
+static void mountain_car_observe_positions(const void *config, const void *state, void *obs) {
+    *(float *)obs = (float)((const mountain_car_state *)state)->position;
+}
+
+static const float mountain_car_low_positions[1] = {-1.2f};
+static const float mountain_car_high_positions[1] = {0.6f};
+
+const rein_env_type reini_env_mountain_car_no_velocity = {
+    .abi = REIN_ENV_ABI,
+    .id = "MountainCarNoVel-v0",
+    .doc = "rock an underpowered car out of a valley, velocities hidden; reward -1 per step",
+    .obs = REINI_BOX(1, mountain_car_low_positions, mountain_car_high_positions),
+    .act = REINI_DISCRETE(3),
+    .horizon = 200,
+    .state_size = sizeof(mountain_car_state),
+    REINI_ENV_FIELDS(mountain_car_config, mountain_car_fields),
+    .reward_threshold = -110,
+    .reset = mountain_car_reset,
+    .step = mountain_car_step,
+    .observe = mountain_car_observe_positions,
+};

@@ -122,3 +122,28 @@ const rein_env_type reini_env_mountain_car_continuous = {
     .observe = throttle_observe,
     .step_range = throttle_range,
 };
+
+/* ---- without velocities, for policies that remember ----------------------------------------------------- */
+
+static void throttle_observe_positions(const void *config, const void *state, void *obs) {
+    *(float *)obs = ((const throttle_state *)state)->position;
+}
+
+static const float throttle_low_positions[1] = {-1.2f};
+static const float throttle_high_positions[1] = {0.6f};
+
+const rein_env_type reini_env_mountain_car_continuous_no_velocity = {
+    .abi = REIN_ENV_ABI,
+    .id = "MountainCarContinuousNoVel-v0",
+    .doc = "rock a car out of a valley with a throttle, velocities hidden; 100 at the flag, less 0.1 "
+           "action^2 per step",
+    .obs = REINI_BOX(1, throttle_low_positions, throttle_high_positions),
+    .act = REINI_BOX(1, throttle_full_back, throttle_full_ahead),
+    .horizon = 999,
+    .state_size = sizeof(throttle_state),
+    REINI_ENV_FIELDS(throttle_config, throttle_fields),
+    .reward_threshold = 90,
+    .reset = throttle_reset,
+    .step = throttle_step,
+    .observe = throttle_observe_positions,
+};

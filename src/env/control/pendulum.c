@@ -124,3 +124,31 @@ const rein_env_type reini_env_pendulum = {
     .observe = pendulum_observe,
     .step_range = pendulum_range,
 };
+
+/* ---- without velocities, for policies that remember ----------------------------------------------------- */
+
+static void pendulum_observe_positions(const void *config, const void *state, void *obs) {
+    float all[3], *positions = obs;
+    pendulum_write(state, all);
+    positions[0] = all[0];
+    positions[1] = all[1];
+}
+
+static const float pendulum_low_positions[2] = {-1, -1};
+static const float pendulum_high_positions[2] = {1, 1};
+
+const rein_env_type reini_env_pendulum_no_velocity = {
+    .abi = REIN_ENV_ABI,
+    .id = "PendulumNoVel-v1",
+    .doc = "swing a pendulum up and hold it with a weak motor, velocities hidden; reward minus the squared "
+           "errors",
+    .obs = REINI_BOX(2, pendulum_low_positions, pendulum_high_positions),
+    .act = REINI_BOX(1, pendulum_torque_low, pendulum_torque_high),
+    .horizon = 200,
+    .state_size = sizeof(pendulum_state),
+    REINI_ENV_FIELDS(pendulum_config, pendulum_fields),
+    .reward_threshold = NAN,
+    .reset = pendulum_reset,
+    .step = pendulum_step,
+    .observe = pendulum_observe_positions,
+};

@@ -34,6 +34,8 @@ static inline int32_t index_at(const reini_call *call, int i, int64_t r) {
 #include "ref_map.inc.h"
 #include "ref_row.inc.h"
 #include "ref_dense.inc.h"
+#include "ref_gru.inc.h"
+#include "ref_image.inc.h"
 #include "ref_random.inc.h"
 
 const reini_kernels TABLE = {

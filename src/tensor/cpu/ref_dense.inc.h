@@ -49,6 +49,7 @@ static void ref_DENSE(const reini_call *call) {
 
 static void ref_DENSE_DX(const reini_call *call) {
     dense_shape s = dense_shape_of(call->k);
+    int64_t next_in = call->k[7] ? s.out : 1, next_out = call->k[7] ? 1 : s.in; /* in the weight */
     for (int64_t r = 0; r < call->rows; r++) {
         for (int64_t e = 0; e < s.members; e++) {
             const REAL *dy = row(call, 0, r) + e * s.out;                     /* (out) */
@@ -57,7 +58,7 @@ static void ref_DENSE_DX(const reini_call *call) {
             for (int64_t i = 0; i < s.in; i++) {
                 REAL sum = s.split || e == 0 ? 0 : dx[i];
                 for (int64_t o = 0; o < s.out; o++)
-                    sum += dy[o] * wt[o * s.in + i];
+                    sum += dy[o] * wt[o * next_out + i * next_in];
                 dx[i] = sum;
             }
         }
@@ -94,6 +95,33 @@ static void ref_DENSE_DW(const reini_call *call) {
             }
         }
     }
+}
+
+/* the upper half of a float's bits, rounded to even; subnormal numbers count as 0 */
+static inline uint16_t bf16_of(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    if ((bits & 0x7F800000) == 0)
+        bits &= 0x80000000;
+    if ((bits & 0x7FFFFFFF) > 0x7F800000) /* not a number */
+        return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+}
+
+static void ref_PACK(const reini_call *call) {
+    dense_shape s = dense_shape_of(call->k);
+    bool turned = call->k[6] != 0;
+    const REAL *w = call->in[0].at; /* (in x out) */
+    uint16_t *to = call->out.at;
+    int64_t depth = turned ? s.out : s.in, columns = turned ? s.in : s.out;
+    for (int64_t j = 0; j < columns; j += 32)
+        for (int64_t k = 0; k < depth; k += 32)
+            for (int64_t at = 0; at < 2 * 16 * 32; at++) {
+                int64_t row = k + at / 32 % 16 * 2 + at % 2, column = j + at / 512 * 16 + at % 32 / 2;
+                bool inside = row < depth && column < columns;
+                int64_t from = turned ? column * s.out + row : row * s.out + column;
+                *to++ = inside ? bf16_of((float)w[from]) : 0;
+            }
 }
 
 static void ref_TRANSPOSE(const reini_call *call) {

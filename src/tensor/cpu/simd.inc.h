@@ -33,6 +33,8 @@ WIDE_INLINE float *row_out(const reini_call *call, int64_t r) {
 #include "simd_copy.inc.h"
 #include "simd_gemm.inc.h"
 #include "simd_dense.inc.h"
+#include "simd_gru.inc.h"
+#include "simd_conv.inc.h"
 #include "simd_random.inc.h"
 #include "vector_ops.inc.h"
 
@@ -48,6 +50,8 @@ const reini_kernels PASTE(reini_kernels_, LEVEL) = {
         ENTRY(GELU_GRAD), ENTRY(ABS_GRAD), ENTRY(GATE_LE), ENTRY(GATE_GE), ENTRY(GATE_LT), ENTRY(GATE_GT),
         ENTRY(GATE_IN), ENTRY(STANDARDIZE), ENTRY(STANDARDIZE_GRAD),
         ENTRY(DENSE), ENTRY(DENSE_DX), ENTRY(DENSE_DX_ACT), ENTRY(DENSE_DW), ENTRY(TRANSPOSE),
+        ENTRY(IMAGE), ENTRY(PAD), ENTRY(CROP), ENTRY(CONV), ENTRY(CONV_DX), ENTRY(CONV_DW), ENTRY(SUM_PLACES),
+        ENTRY(MAX_POOL), ENTRY(MAX_POOL_GRAD), ENTRY(GRU), ENTRY(GRU_GRAD), ENTRY(STEPS),
         ENTRY(SUM), ENTRY(LOG_SOFTMAX), ENTRY(LOG_SOFTMAX_GRAD), ENTRY(SOFTMAX), ENTRY(SOFTMAX_GRAD),
         ENTRY(ENTROPY), ENTRY(ENTROPY_GRAD), ENTRY(RELENT), ENTRY(RELENT_GRAD_A), ENTRY(RELENT_GRAD_B),
         ENTRY(CONCAT), ENTRY(SLICE), ENTRY(UNSLICE), ENTRY(GATHER),

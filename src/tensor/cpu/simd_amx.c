@@ -1,7 +1,8 @@
 /*
  * simd_amx.c - dense layers by products of bf16 numbers with sums in float, on AMX tiles.
  *
- * Operands stay float in memory: every call rounds them to bf16 (to nearest even) into tiles on its stack.
+ * Operands stay float in memory: every call rounds them to bf16 (to nearest even) into tiles on its stack, but for
+ * weights that many tiles of rows read: a plan has those packed once a run (PACK).
  * The products, exact in float, are added up in float over increasing k, starting from the bias. A row's bits
  * do not depend on its tile. Activations and slopes are applied to the sums as they leave the tiles. Denormal
  * numbers count as 0.
@@ -14,11 +15,16 @@
 #include "base/levels.h"
 #include "tensor/kernels.h"
 
+int64_t reini_packed_width(int64_t depth, int64_t columns) {
+    return (depth + 31) / 32 * ((columns + 31) / 32) * 512;
+}
+
 /* the second spelling is clang's */
 #if (defined(__AMX_BF16__) || defined(__AMXBF16__)) && defined(__AVX512BF16__) && defined(__linux__)
 
 #include <cpuid.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -43,13 +49,14 @@ typedef struct scratch {
     _Alignas(64) float bias[PANEL];
 } scratch;
 
-/* c = finish(a b + bias) for networks that share a (m x k) */
+/* c = finish(a b + bias) for networks that share a (m x k); b may come packed for one network */
 typedef struct product {
     float *c;
     int64_t c_row, c_member; /* numbers between rows, and between networks */
     const float *a;
     int64_t a_row;
     const float *b, *bias; /* (members x k x n), (members x n) or NULL */
+    const tile *packed;    /* instead of b, or NULL */
     int64_t members, m, n, k;
     finish_fn *finish;
     const float *y; /* slopes: (m x n), or NULL */
@@ -61,6 +68,11 @@ static void take_bias(const product *g, scratch *s, int64_t e, int64_t j, int64_
     const float *bias = g->bias + e * g->n + j;
     wf_store(s->bias, pack_load(bias, columns));
     wf_store(s->bias + 16, pack_load(bias + 16, columns - 16));
+}
+
+/* Tiles of columns [j, j + PANEL) of a packed weight (depth x columns). */
+static const tile *packed_panel(const tile *packed, int64_t depth, int64_t j) {
+    return packed + j / PANEL * 2 * ((depth + TILE_DEPTH - 1) / TILE_DEPTH);
 }
 
 /* Columns [j, j + PANEL) of network e, rows [i, i + rows). */
@@ -83,7 +95,10 @@ static void run_panel(const product *g, scratch *s, int64_t e, int64_t i, int64_
         p.depth = (depth + TILE_DEPTH - 1) / TILE_DEPTH;
         if ((j == 0 && e == 0) || g->k > DEPTH)
             pack_rows(s->a, g->a + i * g->a_row + k, g->a_row, rows, depth);
-        pack_pairs(s->b, g->b + (e * g->k + k) * g->n + j, g->n, depth, columns);
+        if (g->packed != NULL)
+            p.b = packed_panel(g->packed, g->k, j) + k / TILE_DEPTH * 2;
+        else
+            pack_pairs(s->b, g->b + (e * g->k + k) * g->n + j, g->n, depth, columns);
         tile_multiply(&p);
         p.start = p.c;
         p.start_row = p.c_row;
@@ -118,11 +133,56 @@ static dense_shape dense_shape_of(const int32_t *k) {
     return (dense_shape){k[0], k[1], k[2], k[3] != 0, (rein_activation)k[4], k[5] != 0};
 }
 
-/* Layers with so few inputs, outputs or weights are thin. */
+/* Layers with so few inputs, outputs or weights are thin. An input gradient sums over the outputs: few inputs are only
+ * few columns of its product. */
 enum { THIN = 4, THIN_WEIGHT = 256 };
 
+static bool is_thin_dx(const dense_shape *s) {
+    return s->out <= THIN || s->in * s->out < THIN_WEIGHT;
+}
+
 static bool is_thin(const dense_shape *s) {
-    return s->in <= THIN || s->out <= THIN || s->in * s->out < THIN_WEIGHT;
+    return s->in <= THIN || is_thin_dx(s);
+}
+
+bool reini_bf16_packs(const int32_t *k, bool turned) {
+    dense_shape s = dense_shape_of(k);
+    return s.members == 1 && k[7] == 0 && !(turned ? is_thin_dx(&s) : is_thin(&s));
+}
+
+/* The transpose of w (columns x depth), up to PANEL of its rows, as pack_pairs would pack it: pairs are neighbours. */
+static void pack_turned(tile *to, const float *w, int64_t depth, int64_t columns) {
+    _Alignas(64) float line[16][16];
+    for (int64_t k = 0; k < depth; k += TILE_DEPTH)
+        for (int64_t c = 0; c < PANEL; c += TILE_ROWS, to++) {
+            for (int64_t r = 0; r < TILE_ROWS; r++) {
+                const float *from = w + (c + r) * depth + k;
+                bool inside = c + r < columns;
+                wf low = inside ? pack_load(from, depth - k) : wf_zero();
+                wf high = inside ? pack_load(from + 16, depth - k - 16) : wf_zero();
+                _mm512_store_si512(line[r], pack_narrow(low, high));
+            }
+            pack_transpose(to, (const float(*)[16])line);
+        }
+}
+
+static void amx_PACK(const reini_call *call) {
+    dense_shape s = dense_shape_of(call->k);
+    bool turned = call->k[6] != 0;
+    const float *w = call->in[0].at;
+    int64_t depth = turned ? s.out : s.in, columns = turned ? s.in : s.out;
+    int64_t panel = 2 * ((depth + TILE_DEPTH - 1) / TILE_DEPTH);
+    tile *to = call->out.at;
+    for (int64_t j = 0; j < columns; j += PANEL, to += panel) {
+        int64_t width = least(PANEL, columns - j);
+        if (turned) {
+            pack_turned(to, w + j * depth, depth, width);
+            continue;
+        }
+        if (width <= TILE_ROWS) /* the second tile of every pair stays empty */
+            memset(to, 0, (size_t)panel * sizeof *to);
+        pack_pairs(to, w + j, columns, depth, width);
+    }
 }
 
 /* The tile unit sleeps after about 2000 cycles without work and takes 900 to wake: a product of anything (20
@@ -132,7 +192,7 @@ static void stay_awake(void) {
     TILE_ADD_PRODUCT(0, 4, 6);
 }
 
-/* 16 columns of tanh(x w + b) for few inputs, in float, the activation in the same pass. */
+/* 16 columns of act(x w + b) for few inputs, in float, the activation in the same pass: tanh, or relu. */
 typedef struct thin_block {
     float *y;
     const float *x, *w;
@@ -140,7 +200,7 @@ typedef struct thin_block {
     wf bias;
 } thin_block;
 
-WIDE_INLINE void thin_tanh(const thin_block *b, const int in) {
+WIDE_INLINE void thin_rows(const thin_block *b, const int in, const bool relu) {
     wf weight[THIN], bias = b->bias;
     const float *x = b->x;
     float *y = b->y;
@@ -151,30 +211,31 @@ WIDE_INLINE void thin_tanh(const thin_block *b, const int in) {
         wf sum = bias;
         for (int i = 0; i < in; i++)
             sum = wf_fma(wf_set1(x[i]), weight[i], sum);
+        sum = relu ? wf_relu(sum) : quick_tanh(sum);
         if (b->columns == 16)
-            wf_store(y, quick_tanh(sum));
+            wf_store(y, sum);
         else
-            wf_store_n(y, quick_tanh(sum), b->columns);
+            wf_store_n(y, sum, b->columns);
     }
 }
 
-static void run_thin_block(const thin_block *b, int64_t in) {
+WIDE_INLINE void run_thin_block(const thin_block *b, int64_t in, const bool relu) {
     switch (in) {
     case 1:
-        thin_tanh(b, 1);
+        thin_rows(b, 1, relu);
         break;
     case 2:
-        thin_tanh(b, 2);
+        thin_rows(b, 2, relu);
         break;
     case 3:
-        thin_tanh(b, 3);
+        thin_rows(b, 3, relu);
         break;
     default:
-        thin_tanh(b, 4);
+        thin_rows(b, 4, relu);
     }
 }
 
-static void run_thin_tanh(const reini_call *call, const dense_shape *s) {
+static void run_thin(const reini_call *call, const dense_shape *s) {
     const float *bias = s->has_bias ? call->in[2].at : NULL;
     for (int64_t e = 0; e < s->members; e++)
         for (int64_t j = 0; j < s->out; j += 16) {
@@ -188,7 +249,10 @@ static void run_thin_tanh(const reini_call *call, const dense_shape *s) {
                             .rows = call->rows,
                             .columns = columns,
                             .bias = bias != NULL ? pack_load(bias + e * s->out + j, columns) : wf_zero()};
-            run_thin_block(&b, s->in);
+            if (s->act == REIN_ACT_RELU)
+                run_thin_block(&b, s->in, true);
+            else
+                run_thin_block(&b, s->in, false);
         }
 }
 
@@ -196,8 +260,8 @@ static void amx_DENSE(const reini_call *call) {
     dense_shape s = dense_shape_of(call->k);
     if (is_thin(&s)) {
         stay_awake();
-        if (s.in <= THIN && s.act == REIN_ACT_TANH)
-            run_thin_tanh(call, &s);
+        if (s.in <= THIN && (s.act == REIN_ACT_TANH || s.act == REIN_ACT_RELU))
+            run_thin(call, &s);
         else
             reini_kernels_avx512.run[REINI_DENSE](call);
         return;
@@ -208,6 +272,7 @@ static void amx_DENSE(const reini_call *call) {
                  .a = call->in[0].at,
                  .a_row = call->in[0].stride,
                  .b = call->in[1].at,
+                 .packed = call->k[7] == REINI_PACKED ? call->in[1].at : NULL,
                  .bias = s.has_bias ? call->in[2].at : NULL,
                  .members = s.split ? 1 : s.members,
                  .m = call->rows,
@@ -225,7 +290,8 @@ static void amx_DENSE(const reini_call *call) {
 
 static void amx_DENSE_DX(const reini_call *call) {
     dense_shape s = dense_shape_of(call->k);
-    if (is_thin(&s)) {
+    /* a large weight that is not transposed is read once, which takes longer than its products */
+    if (is_thin_dx(&s) || call->k[7] == 1) {
         stay_awake();
         reini_kernels_avx512.run[REINI_DENSE_DX](call);
         return;
@@ -237,6 +303,7 @@ static void amx_DENSE_DX(const reini_call *call) {
                  .a = call->in[0].at,
                  .a_row = call->in[0].stride,
                  .b = call->in[1].at,
+                 .packed = call->k[7] == REINI_PACKED ? call->in[1].at : NULL,
                  .members = 1,
                  .m = call->rows,
                  .n = s.in,
@@ -252,7 +319,7 @@ static void amx_DENSE_DX(const reini_call *call) {
 
 static void amx_DENSE_DX_ACT(const reini_call *call) {
     dense_shape s = dense_shape_of(call->k);
-    if (is_thin(&s)) {
+    if (is_thin_dx(&s)) {
         stay_awake();
         reini_kernels_avx512.run[REINI_DENSE_DX_ACT](call);
         return;
@@ -262,6 +329,7 @@ static void amx_DENSE_DX_ACT(const reini_call *call) {
                            .a = call->in[0].at,
                            .a_row = call->in[0].stride,
                            .b = call->in[1].at,
+                           .packed = call->k[7] == REINI_PACKED ? call->in[1].at : NULL,
                            .members = 1,
                            .m = call->rows,
                            .n = s.in,
@@ -388,6 +456,7 @@ const reini_kernels reini_kernels_bf16 = {
         [REINI_DENSE_DX] = amx_DENSE_DX,
         [REINI_DENSE_DX_ACT] = amx_DENSE_DX_ACT,
         [REINI_DENSE_DW] = amx_DENSE_DW,
+        [REINI_PACK] = amx_PACK,
         [REINI_SQUARE] = amx_SQUARE,
         [REINI_LOG_SOFTMAX] = amx_LOG_SOFTMAX,
     },
@@ -433,6 +502,12 @@ bool reini_bf16_available(void) {
 #else
 
 const reini_kernels reini_kernels_bf16 = {.level = "no bf16"};
+
+bool reini_bf16_packs(const int32_t *k, bool turned) {
+    (void)k;
+    (void)turned;
+    return false;
+}
 
 bool reini_bf16_available(void) {
     return false;

@@ -129,8 +129,53 @@ static void simd_DENSE(const reini_call *call) {
     }
 }
 
+/* wt (out x in) = the transpose of w (in x out), rows of wt lying wt_row apart, by blocks of WF_LANES x WF_LANES. */
+static void transpose(float *wt, int64_t wt_row, const float *w, int64_t w_row, int64_t in, int64_t out) {
+    for (int64_t i = 0; i < in; i += WF_LANES) {
+        int64_t rows = least(WF_LANES, in - i);
+        for (int64_t o = 0; o < out; o += WF_LANES) {
+            int64_t columns = least(WF_LANES, out - o);
+            wf block[WF_LANES];
+            for (int l = 0; l < WF_LANES; l++)
+                block[l] = l < rows ? load_some(w + (i + l) * w_row + o, columns) : wf_zero();
+            wf_transpose(block);
+            for (int64_t l = 0; l < columns; l++)
+                store_some(wt + (o + l) * wt_row + i, block[l], rows);
+        }
+    }
+}
+
+enum { WHOLE_ROWS = 32, WHOLE_OUT = 1024 };
+
+/* dx = dy w' for a large w (in x out), which is read once in its order: dx' = w dy', a few of its rows at a time. */
+static void whole_dx(const reini_call *call, int64_t r, int64_t rows) {
+    int64_t in = call->k[0], out = call->k[1];
+    _Alignas(64) float turned[WHOLE_OUT * WHOLE_ROWS]; /* dy' (out x rows) */
+    _Alignas(64) float part[GEMM_HIGH * WHOLE_ROWS];   /* of dx' */
+    REINI_ASSERT(out <= WHOLE_OUT);
+    transpose(turned, WHOLE_ROWS, row(call, 0, r), call->in[0].stride, rows, out);
+    for (int64_t i = 0; i < in; i += GEMM_HIGH) {
+        int64_t high = least(GEMM_HIGH, in - i);
+        gemm_run(&(gemm){.c = part,
+                         .c_row = WHOLE_ROWS,
+                         .a = (const float *)call->in[1].at + i * out,
+                         .a_row = out,
+                         .a_k = 1,
+                         .b = turned,
+                         .b_row = WHOLE_ROWS,
+                         .m = high,
+                         .n = rows,
+                         .k = out});
+        transpose(row_out(call, r) + i, call->out.stride, part, WHOLE_ROWS, high, rows);
+    }
+}
+
 static void simd_DENSE_DX(const reini_call *call) {
     dense_shape s = dense_shape_of(call->k);
+    for (int64_t r = 0; call->k[7] && r < call->rows; r += WHOLE_ROWS)
+        whole_dx(call, r, least(WHOLE_ROWS, call->rows - r));
+    if (call->k[7])
+        return;
     for (int64_t e = 0; e < s.members; e++) {
         product(&(gemm){.c = row_out(call, 0) + e * s.x_member,
                         .c_row = call->out.stride,
@@ -283,26 +328,10 @@ static void simd_DENSE_DW(const reini_call *call) {
     }
 }
 
-/* wt (out x in) = the transpose of w (in x out), by blocks of WF_LANES x WF_LANES. */
-static void transpose(float *wt, const float *w, int64_t in, int64_t out) {
-    for (int64_t i = 0; i < in; i += WF_LANES) {
-        int64_t rows = least(WF_LANES, in - i);
-        for (int64_t o = 0; o < out; o += WF_LANES) {
-            int64_t columns = least(WF_LANES, out - o);
-            wf block[WF_LANES];
-            for (int l = 0; l < WF_LANES; l++)
-                block[l] = l < rows ? load_some(w + (i + l) * out + o, columns) : wf_zero();
-            wf_transpose(block);
-            for (int64_t l = 0; l < columns; l++)
-                store_some(wt + (o + l) * in + i, block[l], rows);
-        }
-    }
-}
-
 static void simd_TRANSPOSE(const reini_call *call) {
     dense_shape s = dense_shape_of(call->k);
     for (int64_t e = 0; e < s.members; e++) {
         int64_t at = e * s.in * s.out;
-        transpose((float *)call->out.at + at, (const float *)call->in[0].at + at, s.in, s.out);
+        transpose((float *)call->out.at + at, s.in, (const float *)call->in[0].at + at, s.out, s.in, s.out);
     }
 }

@@ -142,7 +142,7 @@ GEMM_PANEL(2, GEMM_ROWS(4, 2) GEMM_ROWS(2, 2) GEMM_ROWS(1, 2))
 #endif
 #endif
 
-static void gemm_run(const gemm *g) {
+static void gemm_panels(const gemm *g) {
     static void (*const whole[])(const gemm *, int64_t) = {
         gemm_whole_1,
         gemm_whole_2,
@@ -166,5 +166,44 @@ static void gemm_run(const gemm *g) {
             partial[vectors - 1](g, j, last);
         else
             whole[vectors - 1](g, j);
+    }
+}
+
+/* Large matrices are cut so that memory is walked in order: lines of c, or of b, that lie far apart would each need a
+ * page of their own. A chain of sums goes on through c, so that no bit changes. */
+enum { GEMM_HIGH = 48, GEMM_DEEP = 128, GEMM_LARGE = 1 << 17 };
+
+/* Rows of c in bands, all their columns at once. */
+static void gemm_bands(const gemm *g) {
+    if (g->m * g->n < GEMM_LARGE) {
+        gemm_panels(g);
+        return;
+    }
+    gemm band = *g;
+    for (int64_t i = 0; i < g->m; i += GEMM_HIGH) {
+        band.m = least(GEMM_HIGH, g->m - i);
+        band.c = g->c + i * g->c_row;
+        band.a = g->a + i * g->a_row;
+        band.y = g->y ? g->y + i * g->c_row : NULL;
+        gemm_panels(&band);
+    }
+}
+
+static void gemm_run(const gemm *g) {
+    if (g->k * g->n < GEMM_LARGE || g->k <= GEMM_DEEP) {
+        gemm_bands(g);
+        return;
+    }
+    gemm slice = *g;
+    for (int64_t k = 0; k < g->k; k += GEMM_DEEP) {
+        slice.k = least(GEMM_DEEP, g->k - k);
+        slice.y = k + slice.k == g->k ? g->y : NULL;
+        for (int64_t at = 0; at < slice.k * g->n && g->b_row == g->n; at += 16)
+            __builtin_prefetch(slice.b + at, 0, 2);
+        gemm_bands(&slice);
+        slice.a += GEMM_DEEP * g->a_k;
+        slice.b += GEMM_DEEP * g->b_row;
+        slice.bias = NULL;
+        slice.add = true;
     }
 }

@@ -1,0 +1,132 @@
+/*
+ * asterix.c - MinAtar/Asterix: collect treasure and avoid enemies that cross the field in eight lanes.
+ *
+ * Treasure is worth 1, touching an enemy ends the game. Things enter from either side, faster and more often as the game
+ * goes on. A trail shows where they come from.
+ */
+#include <math.h>
+#include "env/minatar/minatar.h"
+
+enum { ASTERIX_PLAYER, ASTERIX_ENEMY, ASTERIX_TRAIL, ASTERIX_GOLD, ASTERIX_CHANNELS };
+enum { ASTERIX_LANES = 8, ASTERIX_RAMP = 100, ASTERIX_SPAWN = 10, ASTERIX_MOVE = 5 };
+
+typedef struct asterix_thing {
+    uint8_t present, right, gold;
+    int8_t x;
+} asterix_thing;
+
+typedef struct asterix_state {
+    asterix_thing lane[ASTERIX_LANES]; /* lane i is row i + 1 */
+    int8_t x, y;                       /* of the player */
+    int8_t spawn_speed, spawn_timer, move_speed, move_timer;
+    int8_t ramp_timer;
+    uint8_t odd_ramp; /* whether the difficulty has risen an odd number of times */
+    uint8_t last_action;
+} asterix_state;
+
+static void asterix_reset(const void *config, void *state, rein_rng *rng) {
+    asterix_state *s = state;
+    *s = (asterix_state){.x = 5,
+                         .y = 5,
+                         .spawn_speed = ASTERIX_SPAWN,
+                         .spawn_timer = ASTERIX_SPAWN,
+                         .move_speed = ASTERIX_MOVE,
+                         .move_timer = ASTERIX_MOVE,
+                         .ramp_timer = ASTERIX_RAMP};
+}
+
+/* Something in a free lane; nothing when all are taken. */
+static void spawn(asterix_state *s, rein_rng *rng) {
+    bool right = MINATAR_UNIFORM(rng) < 1.0 / 2, gold = MINATAR_UNIFORM(rng) < 1.0 / 3;
+    int free_lanes[ASTERIX_LANES], count = 0;
+    for (int i = 0; i < ASTERIX_LANES; i++)
+        if (!s->lane[i].present)
+            free_lanes[count++] = i;
+    if (count == 0)
+        return;
+    s->lane[free_lanes[MINATAR_BELOW(rng, count)]] =
+        (asterix_thing){.present = 1, .right = right, .gold = gold, .x = (int8_t)(right ? 0 : 9)};
+}
+
+static void walk(asterix_state *s, int action) {
+    s->x = (int8_t)minatar_clamp(s->x + (action == MINATAR_RIGHT) - (action == MINATAR_LEFT), 0, 9);
+    s->y = (int8_t)minatar_clamp(s->y + (action == MINATAR_DOWN) - (action == MINATAR_UP), 1, 8);
+}
+
+/* What the player's lane does to the player. */
+static void touch(asterix_state *s, rein_step *step) {
+    asterix_thing *thing = &s->lane[s->y - 1];
+    if (!thing->present || thing->x != s->x)
+        return;
+    if (thing->gold) {
+        thing->present = 0;
+        step->reward += 1;
+    } else {
+        step->terminated = true;
+    }
+}
+
+static void move_things(asterix_state *s) {
+    for (int i = 0; i < ASTERIX_LANES; i++) {
+        asterix_thing *thing = &s->lane[i];
+        thing->x = (int8_t)(thing->x + (thing->right ? 1 : -1));
+        if (thing->x < 0 || thing->x > 9)
+            *thing = (asterix_thing){0};
+    }
+}
+
+static void ramp(asterix_state *s) {
+    if (s->spawn_speed <= 1 && s->move_speed <= 1)
+        return;
+    if (s->ramp_timer >= 0) {
+        s->ramp_timer--;
+        return;
+    }
+    if (s->move_speed > 1 && s->odd_ramp)
+        s->move_speed--;
+    if (s->spawn_speed > 1)
+        s->spawn_speed--;
+    s->odd_ramp ^= 1;
+    s->ramp_timer = ASTERIX_RAMP;
+}
+
+static rein_step asterix_play(const void *config, void *state, int action, rein_rng *rng) {
+    const minatar_config *c = config;
+    asterix_state *s = state;
+    rein_step step = {0};
+    if (s->spawn_timer == 0) {
+        spawn(s, rng);
+        s->spawn_timer = s->spawn_speed;
+    }
+    walk(s, action);
+    touch(s, &step);
+    if (s->move_timer == 0) {
+        s->move_timer = s->move_speed;
+        move_things(s);
+        touch(s, &step);
+    }
+    s->spawn_timer--;
+    s->move_timer--;
+    if (c->difficulty_ramping)
+        ramp(s);
+    return step;
+}
+
+static void asterix_observe(const void *config, const void *state, void *obs) {
+    const asterix_state *s = state;
+    minatar_clear(obs, ASTERIX_CHANNELS);
+    minatar_set(obs, ASTERIX_PLAYER, s->y, s->x);
+    for (int i = 0; i < ASTERIX_LANES; i++) {
+        const asterix_thing *thing = &s->lane[i];
+        if (!thing->present)
+            continue;
+        minatar_set(obs, thing->gold ? ASTERIX_GOLD : ASTERIX_ENEMY, i + 1, thing->x);
+        int behind = thing->x + (thing->right ? -1 : 1);
+        if (behind >= 0 && behind < MINATAR_SIDE)
+            minatar_set(obs, ASTERIX_TRAIL, i + 1, behind);
+    }
+}
+
+MINATAR_TYPES(asterix, "MinAtar/Asterix", ASTERIX_CHANNELS,
+              "collect treasure, avoid enemies; reward 1 a treasure", MINATAR_NOTHING, MINATAR_LEFT,
+              MINATAR_UP, MINATAR_RIGHT, MINATAR_DOWN);

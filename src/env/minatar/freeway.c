@@ -1,0 +1,88 @@
+/*
+ * freeway.c - MinAtar/Freeway: cross a road of eight lanes again and again for 2500 frames.
+ *
+ * Reaching the top is worth 1, brings the player back to the bottom and draws new speeds for all cars; a car sends it
+ * back without. The player moves at most every third frame. A car's trail lies in the channel of its speed: one cell
+ * every 1 to 5 frames.
+ */
+#include <math.h>
+#include "env/minatar/minatar.h"
+
+enum { FREEWAY_CHICKEN, FREEWAY_CAR, FREEWAY_SPEED, FREEWAY_CHANNELS = FREEWAY_SPEED + 5 };
+enum { FREEWAY_LANES = 8, FREEWAY_COLUMN = 4, FREEWAY_START = 9, FREEWAY_PACE = 3, FREEWAY_FRAMES = 2500 };
+
+typedef struct freeway_car {
+    int8_t x, timer, period, step; /* frames between moves; -1 left, 1 right */
+} freeway_car;
+
+typedef struct freeway_state {
+    freeway_car car[FREEWAY_LANES]; /* car i in row i + 1 */
+    int8_t row, pace_timer;         /* of the player */
+    uint8_t last_action;
+    int16_t frames_left;
+} freeway_state;
+
+static void draw_cars(freeway_state *s, rein_rng *rng) {
+    for (int i = 0; i < FREEWAY_LANES; i++)
+        s->car[i].period = s->car[i].timer = (int8_t)(1 + MINATAR_BELOW(rng, 5));
+    for (int i = 0; i < FREEWAY_LANES; i++)
+        s->car[i].step = MINATAR_UNIFORM(rng) < 0.5 ? -1 : 1;
+}
+
+static void freeway_reset(const void *config, void *state, rein_rng *rng) {
+    freeway_state *s = state;
+    *s = (freeway_state){.row = FREEWAY_START, .pace_timer = FREEWAY_PACE, .frames_left = FREEWAY_FRAMES};
+    draw_cars(s, rng);
+}
+
+static int wrapped(int x) {
+    return x < 0 ? MINATAR_SIDE - 1 : x >= MINATAR_SIDE ? 0 : x;
+}
+
+static void drive(freeway_state *s, freeway_car *car, int row) {
+    if (car->x == FREEWAY_COLUMN && row == s->row)
+        s->row = FREEWAY_START;
+    if (car->timer > 0) {
+        car->timer--;
+        return;
+    }
+    car->timer = car->period;
+    car->x = (int8_t)wrapped(car->x + car->step);
+    if (car->x == FREEWAY_COLUMN && row == s->row)
+        s->row = FREEWAY_START;
+}
+
+static rein_step freeway_play(const void *config, void *state, int action, rein_rng *rng) {
+    freeway_state *s = state;
+    rein_step step = {0};
+    int move = (action == MINATAR_DOWN) - (action == MINATAR_UP);
+    if (move != 0 && s->pace_timer == 0) {
+        s->pace_timer = FREEWAY_PACE;
+        s->row = (int8_t)minatar_clamp(s->row + move, 0, FREEWAY_START);
+    }
+    if (s->row == 0) {
+        step.reward = 1;
+        draw_cars(s, rng);
+        s->row = FREEWAY_START;
+    }
+    for (int i = 0; i < FREEWAY_LANES; i++)
+        drive(s, &s->car[i], i + 1);
+    s->pace_timer = (int8_t)(s->pace_timer - (s->pace_timer > 0));
+    s->frames_left--;
+    step.terminated = s->frames_left < 0;
+    return step;
+}
+
+static void freeway_observe(const void *config, const void *state, void *obs) {
+    const freeway_state *s = state;
+    minatar_clear(obs, FREEWAY_CHANNELS);
+    minatar_set(obs, FREEWAY_CHICKEN, s->row, FREEWAY_COLUMN);
+    for (int i = 0; i < FREEWAY_LANES; i++) {
+        const freeway_car *car = &s->car[i];
+        minatar_set(obs, FREEWAY_CAR, i + 1, car->x);
+        minatar_set(obs, FREEWAY_SPEED + car->period - 1, i + 1, wrapped(car->x - car->step));
+    }
+}
+
+MINATAR_TYPES(freeway, "MinAtar/Freeway", FREEWAY_CHANNELS,
+              "cross a road for 2500 frames; reward 1 a crossing", MINATAR_NOTHING, MINATAR_UP, MINATAR_DOWN);

@@ -1,0 +1,116 @@
+/*
+ * minatar.h - what the five MinAtar games share: settings, sticky actions, maps of bits, and their types.
+ *
+ * K. Young and T. Tian: MinAtar: An Atari-Inspired Testbed for Thorough and Reproducible Reinforcement Learning
+ * Experiments, arXiv 1903.03176; rules and draws as in MinAtar 1.0.15. Ten by ten cells, several binary channels. Every
+ * game knows six actions (nothing, left, up, right, down, fire); -v0 offers them all, -v1 those that do something. With
+ * probability sticky_action_prob the last action is repeated (Machado et al. 2018). There is no time limit.
+ *
+ * Deviation: the action that sticks is forgotten between episodes, where MinAtar remembers it.
+ */
+#ifndef REINI_MINATAR_H
+#define REINI_MINATAR_H
+
+#include <string.h>
+#include "env/env_types.h"
+
+enum { MINATAR_SIDE = 10, MINATAR_CELLS = 100 };
+enum {
+    MINATAR_NOTHING,
+    MINATAR_LEFT,
+    MINATAR_UP,
+    MINATAR_RIGHT,
+    MINATAR_DOWN,
+    MINATAR_FIRE,
+    MINATAR_ACTIONS
+};
+
+#define MINATAR_FIELDS(F, E)                                                                                 \
+    F(REAL, sticky_action_prob, "0.1", 0, 1, "how often the last action is repeated instead")                \
+    F(BOOL, difficulty_ramping, "true", 0, 1, "the game grows faster")
+
+typedef struct minatar_config {
+    REIN_FIELDS_STRUCT(MINATAR_FIELDS)
+} minatar_config;
+
+/* Draws in the order and meaning of the original, so that a recorded game can be played back. */
+#ifndef MINATAR_UNIFORM
+#define MINATAR_UNIFORM(rng)      rein_rng_uniform(rng)
+#define MINATAR_BELOW(rng, count) ((int)rein_rng_below(rng, (uint32_t)(count)))
+#endif
+
+/* a row of ten cells, cell x in bit x */
+typedef uint16_t minatar_row;
+
+static inline void minatar_clear(uint8_t *obs, int channels) {
+    memset(obs, 0, (size_t)(channels * MINATAR_CELLS));
+}
+
+static inline void minatar_set(uint8_t *obs, int channel, int y, int x) {
+    obs[channel * MINATAR_CELLS + y * MINATAR_SIDE + x] = 1;
+}
+
+/* eight bits to eight bytes of 0 or 1, the lowest bit first */
+static inline uint64_t minatar_spread(uint64_t bits) {
+    uint64_t copies = (bits & 0xff) * 0x0101010101010101u;
+    uint64_t own = copies & 0x8040201008040201u;
+    return ((own + 0x7f7f7f7f7f7f7f7fu) | own) >> 7 & 0x0101010101010101u;
+}
+
+/* all rows of a channel */
+static inline void minatar_write(uint8_t *obs, int channel, const minatar_row *rows) {
+    uint8_t *at = obs + channel * MINATAR_CELLS;
+    for (int y = 0; y < MINATAR_SIDE; y++, at += MINATAR_SIDE) {
+        uint64_t first = minatar_spread(rows[y]);
+        memcpy(at, &first, sizeof first);
+        at[8] = rows[y] >> 8 & 1;
+        at[9] = rows[y] >> 9 & 1;
+    }
+}
+
+static inline int minatar_clamp(int value, int low, int high) {
+    return value < low ? low : value > high ? high : value;
+}
+
+/* The action that is played, out of a table of those offered, and remembered. */
+static inline int minatar_stick(const minatar_config *config, const uint8_t *offered, const void *action,
+                                uint8_t *last, rein_rng *rng) {
+    bool repeat = MINATAR_UNIFORM(rng) < config->sticky_action_prob;
+    if (!repeat)
+        *last = offered[*(const int32_t *)action];
+    return *last;
+}
+
+/* The game's two types. Its file has NAME_state (with a member uint8_t last_action), NAME_reset, NAME_play (one frame of
+ * an action of the six) and NAME_observe; the table of actions follows. */
+#define MINATAR_TYPES(game, title, channels, sentence, ...)                                                  \
+    static const rein_field game##_fields[] = {REIN_FIELDS_TABLE(MINATAR_FIELDS)};                           \
+    static const uint8_t game##_all[] = {0, 1, 2, 3, 4, 5}, game##_minimal[] = {__VA_ARGS__};                \
+    static rein_step game##_step_all(const void *config, void *state, const void *action, rein_rng *rng) {   \
+        uint8_t *last = &((game##_state *)state)->last_action;                                               \
+        return game##_play(config, state, minatar_stick(config, game##_all, action, last, rng), rng);        \
+    }                                                                                                        \
+    static rein_step game##_step_minimal(const void *config, void *state, const void *action,                \
+                                         rein_rng *rng) {                                                    \
+        uint8_t *last = &((game##_state *)state)->last_action;                                               \
+        return game##_play(config, state, minatar_stick(config, game##_minimal, action, last, rng), rng);    \
+    }                                                                                                        \
+    const rein_env_type reini_env_##game##_v0 =                                                              \
+        MINATAR_TYPE(game, title "-v0", channels, sentence ", six actions", MINATAR_ACTIONS, all);           \
+    const rein_env_type reini_env_##game##_v1 =                                                              \
+        MINATAR_TYPE(game, title "-v1", channels, sentence, sizeof game##_minimal, minimal)
+
+#define MINATAR_TYPE(game, name, channels, sentence, actions, offered)                                       \
+    {                                                                                                        \
+        .abi = REIN_ENV_ABI, .id = name, .doc = sentence,                                                    \
+        .obs = {.kind = REIN_SPACE_IMAGE,                                                                    \
+                .size = (channels)*MINATAR_CELLS,                                                            \
+                .shape = {channels, MINATAR_SIDE, MINATAR_SIDE}},                                            \
+        .act = REINI_DISCRETE(actions), .state_size = sizeof(game##_state),                                  \
+        REINI_ENV_FIELDS(minatar_config, game##_fields), .reward_threshold = NAN, .reset = game##_reset,     \
+        .step = game##_step_##offered, .observe = game##_observe,                                            \
+    }
+
+#define REIN_FIELD_OWNER minatar_config
+
+#endif

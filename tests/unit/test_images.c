@@ -1,0 +1,310 @@
+/*
+ * test_images.c - policies on images: threads, kills, files, rows, sizes, want of memory.
+ */
+#include <math.h>
+#include "base/base.h"
+#include "rl/acting.h"
+#include "support/image_env.h"
+#include "support/run_check.h"
+#include "tensor/kernels.h"
+
+/* ---- threads ------------------------------------------------------------------------------------------- */
+
+typedef struct recipe {
+    const char *algo;
+    const rein_env_type *env;
+    const char *settings;
+} recipe;
+
+/* batches that are no multiples of a tile */
+static const recipe recipes[] = {
+    {"dqn", &image_env_small,
+     "learning_starts=50 buffer_size=500 n_envs=3 batch_size=41 double_q=true dueling=true"},
+    {"dqn", &image_env_middle,
+     "learning_starts=50 buffer_size=500 batch_size=19 prioritized=true train_freq=40"},
+    {"ppo", &image_env_small, "n_envs=5 n_steps=16 batch_size=37 n_epochs=2 shared=true"},
+    {"ppo", &image_env_large, "n_envs=3 n_steps=8 batch_size=24 n_epochs=1"},
+    {"a2c", &image_env_small, "n_envs=7 n_steps=5"},
+    {"trpo", &image_env_middle, "n_envs=2 n_steps=20 batch_size=32"},
+    {"reinforce", &image_env_small, "n_envs=3"},
+};
+enum { RECIPES = sizeof recipes / sizeof *recipes };
+
+typedef struct trainee {
+    const reini_algo *algo;
+    rein_env_type env;
+    void *config, *self;
+    rein_pool *pool;
+} trainee;
+
+static void make(trainee *t, const recipe *from, int threads, rein_dtype matmul) {
+    char copy[512], *rest = copy;
+    *t = (trainee){.algo = reini_algo_find(from->algo), .pool = rein_pool_new(threads)};
+    assert_ok(rein_env_open(from->env, NULL, &t->env));
+    t->config = calloc(1, t->algo->config_size);
+    rein_fields_default(t->algo->fields, t->algo->n_fields, t->config);
+    snprintf(copy, sizeof copy, "%s", from->settings);
+    for (char *name; (name = strtok_r(rest, " ", &rest)) != NULL;) {
+        char *value = strchr(name, '=');
+        *value++ = 0;
+        assert_ok(rein_fields_set(t->algo->fields, t->algo->n_fields, t->config, name, value));
+    }
+    reini_context context = {
+        .env = &t->env, .seed = 11, .total_steps = 20000, .pool = t->pool, .matmul = matmul};
+    assert_ok(t->algo->check(t->config, &context));
+    assert_ok(t->algo->create(t->config, &context, &t->self));
+}
+
+static void iterate(trainee *t) {
+    reini_report report = {0};
+    for (int m = 0; m < REINI_METRICS_MAX; m++)
+        report.metric[m] = NAN;
+    t->algo->iterate(t->self, &report);
+    assert_int_equal(report.failed, REIN_OK);
+}
+
+static void release(trainee *t) {
+    t->algo->destroy(t->self);
+    rein_pool_free(t->pool);
+    rein_env_close(&t->env);
+    free(t->config);
+}
+
+static void check_threads(rein_dtype matmul) {
+    for (int k = 0; k < RECIPES; k++)
+        for (int threads = 2; threads < 4; threads++) {
+            trainee one, many;
+            char before[65], sha[2][65];
+            make(&one, &recipes[k], 1, matmul);
+            make(&many, &recipes[k], threads, matmul);
+            rein_policy_sha256(one.algo->policy(one.self), before);
+            for (int round = 0; round < 2; round++) {
+                iterate(&one);
+                iterate(&many);
+            }
+            rein_policy_sha256(one.algo->policy(one.self), sha[0]);
+            rein_policy_sha256(many.algo->policy(many.self), sha[1]);
+            assert_string_not_equal(before, sha[0]);
+            if (strcmp(sha[0], sha[1]) != 0)
+                fail_msg("%s on %s: %d threads learn other bits than 1", recipes[k].algo, recipes[k].env->id,
+                         threads);
+            release(&one);
+            release(&many);
+        }
+}
+
+static void test_threads_do_not_change_bits(void **state) {
+    check_threads(REIN_F32);
+}
+
+static void test_threads_do_not_change_bits_in_bf16(void **state) {
+    if (!reini_bf16_available())
+        skip();
+    check_threads(REIN_BF16);
+}
+
+static void test_iterations_take_no_memory(void **state) {
+    for (int k = 0; k < RECIPES; k++) {
+        trainee t;
+        make(&t, &recipes[k], 2, REIN_F32);
+        iterate(&t);
+        reini_memory before = reini_memory_now();
+        iterate(&t);
+        assert_true(reini_memory_now().allocations == before.allocations);
+        release(&t);
+    }
+}
+
+/* ---- kills --------------------------------------------------------------------------------------------- */
+
+static void check_kills(const char *algo, const rein_setting *settings, int n) {
+    char name[32];
+    rein_train_opts opts = {.algo = algo,
+                            .env = image_env_small.id,
+                            .preset = "none",
+                            .settings = settings,
+                            .n_settings = n,
+                            .out = run_path(algo)};
+    rein_summary whole, killed;
+    rein_rng rng = rein_rng_make(5, 0);
+    assert_ok(rein_train(&opts, &whole));
+    snprintf(name, sizeof name, "%s-killed", algo);
+    opts.out = run_path(name);
+    run_kill_until_done(reini_algo_find(algo), opts, (uint32_t)(whole.wall_s * 1e6) + 300000, &rng);
+    rein_train_opts again = run_resume(opts.out);
+    assert_ok(rein_train(&again, &killed));
+    run_same(whole.run_dir, killed.run_dir, &whole, &killed);
+}
+
+#define RUN(steps, ...)                                                                                      \
+    {"steps", steps}, {"eval_every", "500"}, {"eval_every_episodes", "3"}, {"eval_episodes", "5"},           \
+        {"seed", "8"}, {"checkpoint_every", "100"}, {"threads", "2"}, __VA_ARGS__
+
+static void test_killed_runs_end_the_same(void **state) {
+    static const rein_setting dqn[] = {RUN("800", {"learning_starts", "100"}, {"buffer_size", "700"})};
+    static const rein_setting ppo[] = {RUN("1000", {"n_envs", "5"}, {"n_steps", "20"}, {"batch_size", "33"})};
+    check_kills("dqn", dqn, (int)(sizeof dqn / sizeof *dqn));
+    check_kills("ppo", ppo, (int)(sizeof ppo / sizeof *ppo));
+}
+
+/* ---- policies ------------------------------------------------------------------------------------------ */
+
+enum { ROWS = 300 };
+static const rein_env_type *const envs[] = {&image_env_small, &image_env_middle, &image_env_large};
+
+static reini_net *policy_of(const rein_env_type *env, int encoder, bool shared) {
+    reini_net_config net = {.encoder = encoder, .shared = shared};
+    reini_net *policy = NULL;
+    assert_ok(reini_net_new("ppo", env->id, &env->obs, &env->act, &net, true, REIN_F32, 3, &policy));
+    /* heads that say something */
+    float *data = rein_store_data(policy->store);
+    rein_rng rng = rein_rng_make(7, 0);
+    for (int k = 0; k < rein_layout_count(policy->layout); k++) {
+        rein_param_info info = rein_layout_at(policy->layout, k);
+        for (int64_t i = 0; i < info.count; i++)
+            data[info.offset + i] += 0.05f * (float)rein_rng_normal(&rng);
+    }
+    return policy;
+}
+
+static uint8_t *images_of(const rein_env_type *env) {
+    uint8_t *images = malloc((size_t)(ROWS * env->obs.size));
+    for (int i = 0; i < ROWS; i++) {
+        image_state state = {.quarter = i % 4, .noise = (uint32_t)i * 77777u};
+        env->observe(NULL, &state, images + i * env->obs.size);
+    }
+    return images;
+}
+
+/* acts in calls of `rows` rows */
+static void act(rein_policy *policy, const uint8_t *images, int rows, int32_t *out) {
+    for (int i = 0; i < ROWS; i += rows) {
+        int n = ROWS - i < rows ? ROWS - i : rows;
+        rein_sampling sampling = {.seed = 9, .step = 4, .row_base = (uint64_t)i};
+        rein_policy_act(policy, n, images + (size_t)i * (size_t)policy->obs.size, NULL, &sampling, out + i);
+    }
+}
+
+static void test_rows_do_not_depend_on_their_neighbours(void **state) {
+    static const int rows[] = {1, 7, 16, 299};
+    int32_t whole[ROWS], parts[ROWS];
+    for (int e = 0; e < 3; e++) {
+        reini_net *policy = policy_of(envs[e], REIN_ENCODER_AUTO, e == 1);
+        uint8_t *images = images_of(envs[e]);
+        act(&policy->base, images, ROWS, whole);
+        for (int k = 0; k < 4; k++) {
+            act(&policy->base, images, rows[k], parts);
+            assert_memory_equal(whole, parts, sizeof whole);
+        }
+        free(images);
+        rein_policy_free(&policy->base);
+    }
+}
+
+static void test_files_give_back_the_same_policy(void **state) {
+    int32_t before[ROWS], after[ROWS];
+    for (int encoder = REIN_ENCODER_AUTO; encoder <= REIN_ENCODER_MINATAR; encoder++) {
+        reini_net *policy = policy_of(&image_env_large, encoder, encoder == REIN_ENCODER_IMPALA);
+        rein_policy *loaded = NULL;
+        char sha[2][65];
+        uint8_t *images = images_of(&image_env_large);
+        assert_ok(rein_policy_save(&policy->base, temp_path("policy.safetensors")));
+        assert_ok(rein_policy_load(temp_path("policy.safetensors"), &loaded));
+        rein_policy_sha256(&policy->base, sha[0]);
+        rein_policy_sha256(loaded, sha[1]);
+        assert_string_equal(sha[0], sha[1]);
+        assert_memory_equal(loaded->obs.shape, image_env_large.obs.shape, sizeof loaded->obs.shape);
+        act(&policy->base, images, ROWS, before);
+        act(loaded, images, ROWS, after);
+        assert_memory_equal(before, after, sizeof before);
+        free(images);
+        rein_policy_free(loaded);
+        rein_policy_free(&policy->base);
+    }
+}
+
+static int32_t features_of(const reini_net *policy, const char *name) {
+    return rein_layout_at(policy->layout, rein_layout_find(policy->layout, name)).dims[1];
+}
+
+/* auto by size, an encoder of one's own for the critic unless shared, and the scale of bytes */
+static void test_encoders(void **state) {
+    static const int features[] = {128, 256, 512};
+    static const double scale[] = {1, 1.0 / 255, 1.0 / 255};
+    for (int e = 0; e < 3; e++) {
+        reini_net *own = policy_of(envs[e], REIN_ENCODER_AUTO, false);
+        reini_net *shared = policy_of(envs[e], REIN_ENCODER_AUTO, true);
+        assert_int_equal(features_of(own, "actor.features.weight"), features[e]);
+        assert_int_equal(features_of(own, "critic.features.weight"), features[e]);
+        assert_int_equal(features_of(shared, "shared.features.weight"), features[e]);
+        assert_int_equal(rein_layout_find(shared->layout, "critic.features.weight"), -1);
+        assert_true(own->encode.scale == scale[e]);
+        rein_policy_free(&own->base);
+        rein_policy_free(&shared->base);
+    }
+    reini_encode encode;
+    assert_ok(reini_encode_init(&encode, &image_env_small.obs, REIN_ENCODER_AUTO, 0.5));
+    assert_true(encode.scale == 0.5);
+}
+
+static void test_sizes_that_do_not_fit(void **state) {
+    rein_space image = {.kind = REIN_SPACE_IMAGE, .size = 1 * 2 * 90, .shape = {1, 2, 90}};
+    rein_encoder found;
+    assert_fails(rein_encoder_choose(&image, REIN_ENCODER_AUTO, &found), REIN_USAGE,
+                 "images of 1 x 2 x 90 (channels x height x width) are too small for every encoder");
+    image.shape[1] = 35;
+    assert_fails(
+        rein_encoder_choose(&image, REIN_ENCODER_NATURE, &found), REIN_USAGE,
+        "images of 1 x 35 x 90 (channels x height x width) are too small for encoder nature, which needs 36 "
+        "x 36; encoder impala fits");
+    assert_ok(rein_encoder_choose(&image, REIN_ENCODER_AUTO, &found));
+    assert_int_equal(found, REIN_ENCODER_IMPALA);
+    /* the smallest images that every encoder takes give a network */
+    static const int least[] = {36, 8, 3};
+    for (int encoder = REIN_ENCODER_NATURE; encoder <= REIN_ENCODER_MINATAR; encoder++) {
+        int side = least[encoder - 1];
+        rein_space space = {.kind = REIN_SPACE_IMAGE, .size = side * side, .shape = {1, side, side}};
+        reini_net_config net = {.encoder = encoder};
+        reini_net *policy = NULL;
+        assert_ok(reini_net_new("ppo", "x", &space, &image_env_small.act, &net, true, REIN_F32, 1, &policy));
+        rein_policy_free(&policy->base);
+    }
+}
+
+static void test_out_of_memory(void **state) {
+    reini_net_config net = {.encoder = REIN_ENCODER_MINATAR};
+    for (uint64_t nth = 1;; nth++) {
+        reini_net *policy = NULL;
+        uint64_t live = reini_memory_now().live_bytes, before = reini_memory_now().allocations;
+        reini_memory_fail(nth, false);
+        rein_status status = reini_net_new("ppo", "x", &image_env_small.obs, &image_env_small.act, &net, true,
+                                           REIN_F32, 1, &policy);
+        reini_memory_fail(0, false);
+        uint64_t used = reini_memory_now().allocations - before;
+        if (policy != NULL)
+            rein_policy_free(&policy->base);
+        assert_true(reini_memory_now().live_bytes == live);
+        if (used < nth) {
+            assert_int_equal(status, REIN_OK);
+            break;
+        }
+        assert_int_equal(status, REIN_NOMEM);
+    }
+}
+
+int main(void) {
+    for (int e = 0; e < 3; e++)
+        assert_ok(rein_env_register(envs[e]));
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_threads_do_not_change_bits),
+        cmocka_unit_test(test_threads_do_not_change_bits_in_bf16),
+        cmocka_unit_test(test_iterations_take_no_memory),
+        cmocka_unit_test(test_killed_runs_end_the_same),
+        cmocka_unit_test(test_rows_do_not_depend_on_their_neighbours),
+        cmocka_unit_test(test_files_give_back_the_same_policy),
+        cmocka_unit_test(test_encoders),
+        cmocka_unit_test(test_sizes_that_do_not_fit),
+        cmocka_unit_test(test_out_of_memory),
+    };
+    return cmocka_run_group_tests_name("images", tests, temp_dir_make, temp_dir_remove);
+}
