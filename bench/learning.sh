@@ -29,6 +29,7 @@ ppo Pendulum-v1 zoo
 ppo MountainCarContinuous-v0 tuned
 a2c CartPole-v1 tuned
 a2c Acrobot-v1 tuned
+a2c MountainCarContinuous-v0 tuned
 a3c CartPole-v1 tuned
 trpo CartPole-v1 tuned
 trpo Acrobot-v1 tuned
@@ -40,5 +41,6 @@ dqn CartPole-v1 tuned
 dqn Acrobot-v1 tuned
 dqn MountainCar-v0 tuned
 sac Pendulum-v1 tuned
+sac MountainCarContinuous-v0 tuned
 td3 Pendulum-v1 tuned
 RUNS

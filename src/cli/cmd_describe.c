@@ -131,8 +131,8 @@ static int describe(const cli_args *args) {
         describe_env(type, cli_switch(args, "json"));
         return CLI_DONE;
     }
-    /* the sentence that has a suggestion knows better what was meant */
-    if (strstr(rein_error(), "did you mean"))
+    /* the sentence that has a suggestion, or knows the name and what is wrong with it, tells more */
+    if (strstr(rein_error(), "did you mean") || !strstr(rein_error(), "no environment is named"))
         return cli_usage("%s", rein_error());
     if (strstr(sentence, "did you mean"))
         return cli_usage("%s", sentence);

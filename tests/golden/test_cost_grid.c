@@ -165,11 +165,9 @@ static void test_played(void **state) {
     enum { N = 64, STEPS = 4000 };
     const problem *p = &problems[9];
     env_rig rig = rig_make(rein_env_find("CostGrid-v1"), &(rein_vec_opts){.n = N, .seed = 5});
-    float cost[N * KINDS], ep_cost[N * KINDS];
     double sum[3] = {0}, squares[3] = {0};
     int episodes = 0;
-    rig.slab.cost = cost;
-    rig.slab.ep_cost = ep_cost;
+    const float *ep_cost = rig.slab.ep_cost;
     rein_vec_reset(rig.vec, 0, N, &rig.slab);
     for (int t = 0; t < STEPS; t++) {
         for (int i = 0; i < N; i++) {

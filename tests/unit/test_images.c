@@ -149,7 +149,7 @@ static void test_killed_runs_end_the_same(void **state) {
 
 /* ---- policies ------------------------------------------------------------------------------------------ */
 
-enum { ROWS = 300 };
+enum { ROWS = 70 };
 static const rein_env_type *const envs[] = {&image_env_small, &image_env_middle, &image_env_large};
 
 static reini_net *policy_of(const rein_env_type *env, int encoder, bool shared) {
@@ -186,7 +186,7 @@ static void act(rein_policy *policy, const uint8_t *images, int rows, int32_t *o
 }
 
 static void test_rows_do_not_depend_on_their_neighbours(void **state) {
-    static const int rows[] = {1, 7, 16, 299};
+    static const int rows[] = {1, 7, 16, 69};
     int32_t whole[ROWS], parts[ROWS];
     for (int e = 0; e < 3; e++) {
         reini_net *policy = policy_of(envs[e], REIN_ENCODER_AUTO, e == 1);
