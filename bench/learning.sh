@@ -27,6 +27,8 @@ ppo MountainCar-v0 tuned
 ppo Pendulum-v1 tuned
 ppo Pendulum-v1 zoo
 ppo MountainCarContinuous-v0 tuned
+ppo CartPoleNoVel-v1 tuned
+ppo PendulumNoVel-v1 tuned
 a2c CartPole-v1 tuned
 a2c Acrobot-v1 tuned
 a2c MountainCarContinuous-v0 tuned

@@ -175,11 +175,10 @@ rein_status reini_collector_new(const reini_collector_opts *opts, reini_net *pol
 }
 
 static void free_rollout(reini_rollout *r) {
-    void *arrays[] = {r->obs,        r->action,      r->logp,      r->output,    r->mask,
-                      r->reward,     r->terminated,  r->truncated, r->done,      r->value,
-                      r->adv,        r->ret,         r->ep_return, r->ep_length, r->final_obs,
-                      r->final_step, r->final_count, r->state,     r->start,     r->final_state,
-                      r->cost,       r->ep_cost};
+    void *arrays[] = {r->obs,        r->action,      r->logp,      r->output,     r->mask,        r->reward,
+                      r->terminated, r->truncated,   r->done,      r->value,      r->adv,         r->ret,
+                      r->ep_return,  r->ep_length,   r->final_obs, r->final_step, r->final_count, r->state,
+                      r->start,      r->final_state, r->cost,      r->ep_cost};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         reini_free(arrays[i]);
 }

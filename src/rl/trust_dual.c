@@ -30,6 +30,8 @@ enum { MOST = REIN_COSTS_MAX };
 #define FLAT 1e-12
 /* pivots below this share of the diagonal: limits that say the same, of which a set needs one */
 #define SAME 1e-9
+/* how near its length may come to the region's before the shortest step is the only one */
+#define BORDER 1e-9
 /* gain that is left below this share of g'H^-1 g: none */
 #define NOTHING 1e-12
 
@@ -226,7 +228,8 @@ reini_trust_step reini_trust_solve(const reini_trust_problem *problem) {
     double mu[MOST] = {0};
     if (!all_finite(problem) || !drop_flat(problem, &p, at))
         return step;
-    found = shortest(&p, mu) < 2 * p.radius ? best(&p) : recover(&p, mu);
+    /* at the border itself both are the same step, and rounding must not decide */
+    found = shortest(&p, mu) < 2 * p.radius * (1 - BORDER) ? best(&p) : recover(&p, mu);
     step.kind = found.kind;
     step.gain = found.gain;
     step.lambda = found.lambda;

@@ -69,6 +69,12 @@ const rein_preset reini_presets_classic[] = {
      "learning_rate=3e-4 log_std_init=0 norm_obs=running norm_reward=true"},
     {"ppo", "MountainCarContinuous-v0", "zoo", "RL Baselines3 Zoo, without gSDE",
      ZOO_MOUNTAIN_CAR_CONTINUOUS},
+    {"ppo", "CartPoleNoVel-v1", "tuned", "a recurrent policy: what moves is remembered",
+     "steps=1e5 n_envs=8 n_steps=128 batch_size=256 n_epochs=20 hidden=32 gru=32 sequence=32 gamma=0.995 "
+     "gae_lambda=0.9 learning_rate=lin_3e-3 clip_range=lin_0.2 norm_obs=running norm_reward=true"},
+    {"ppo", "PendulumNoVel-v1", "tuned", "a recurrent policy, rewards and actions scaled",
+     "steps=3e5 n_envs=8 n_steps=256 batch_size=256 n_epochs=10 hidden=64 gru=64 sequence=16 gamma=0.9 "
+     "gae_lambda=0.95 learning_rate=lin_1e-3 norm_reward=true scale_actions=true"},
     {"q-learning", "FrozenLake-v1", "tuned",
      "the best stationary policy, 0.7402: acts at random, so that every state is met; step sizes fall to 0",
      "steps=1e6 epsilon=1 learning_rate=lin_0.05 gamma=0.99"},

@@ -46,8 +46,8 @@
     F(BOOL, norm_reward, "false", 0, 1, "rewards divided by the deviation of the discounted return")
 #define A2C_FIELDS(F, E)                                                                                     \
     A2C_OWN_FIELDS(F, E)                                                                                     \
-    A2C_OPTIM_FIELDS(F, E) REINI_NET_FIELDS(F, E) REINI_SDE_FIELDS(F, E) REINI_MEMORY_FIELDS(F, E)           \
-        REINI_SEQUENCE_FIELDS(F, E)
+    A2C_OPTIM_FIELDS(F, E)                                                                                   \
+    REINI_NET_FIELDS(F, E) REINI_SDE_FIELDS(F, E) REINI_MEMORY_FIELDS(F, E) REINI_SEQUENCE_FIELDS(F, E)
 
 typedef struct a2c_config {
     REIN_FIELDS_STRUCT(A2C_FIELDS)
