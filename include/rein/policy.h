@@ -53,9 +53,9 @@ REIN_API int rein_policy_state_size(const rein_policy *policy);
  * where `start` (n) is non-zero begin an episode: their state is taken as zero, whatever is there; NULL = none begins (a
  * zeroed state is one that begins). state NULL, as in rein_policy_act and rein_policy_act_at: every call is an episode's
  * first step. Memoryless policies do not look at state and start. */
-REIN_API void rein_policy_act_state(rein_policy *policy, int64_t t, int n, const void *obs, const uint8_t *mask,
-                                    const rein_sampling *sampling, float *state, const uint8_t *start,
-                                    void *actions);
+REIN_API void rein_policy_act_state(rein_policy *policy, int64_t t, int n, const void *obs,
+                                    const uint8_t *mask, const rein_sampling *sampling, float *state,
+                                    const uint8_t *start, void *actions);
 
 /* SHA-256 over parameter and normaliser bytes only: 64 hex digits and a 0. */
 REIN_API void rein_policy_sha256(const rein_policy *policy, char out[65]);

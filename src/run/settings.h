@@ -18,8 +18,8 @@ typedef struct reini_setup {
     char preset[64]; /* the one used, or "none" */
     int seeds;       /* >= 1 */
     rein_run_config run;
-    void *algo_config; /* algo->config_size bytes */
-    void *env_config;  /* env->config_size bytes; NULL when 0 */
+    void *algo_config;         /* algo->config_size bytes */
+    void *env_config;          /* env->config_size bytes; NULL when 0 */
     const rein_filter *filter; /* the call's, NULL = none */
     bool is_open;
     rein_env_type opened; /* the environment with its settings and wrappers; once checked */

@@ -41,7 +41,7 @@ static inline int played_below(int count) {
 }
 
 static inline void same_observation(const rein_env_type *type, const void *config, const void *state,
-                             const char *hash) {
+                                    const char *hash) {
     uint8_t obs[16 * PLAYED_CELLS];
     uint64_t value = 0xcbf29ce484222325u;
     memset(obs, 0xaa, sizeof obs);

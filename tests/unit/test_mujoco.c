@@ -86,6 +86,8 @@ static void check_future(const rein_env_type *type) {
     memcpy(other.slab.final_obs, rig.slab.final_obs, obs);
     memcpy(other.slab.ep_return, rig.slab.ep_return, N * sizeof(float));
     memcpy(other.slab.ep_length, rig.slab.ep_length, N * sizeof(int32_t));
+    if (rig.slab.ep_cost)
+        memcpy(other.slab.ep_cost, rig.slab.ep_cost, (size_t)(N * type->n_costs) * sizeof(float));
     uint64_t expected = rig_run(&rig, 60), found = rig_run(&other, 60);
     if (found != expected)
         fail_msg("%s goes on differently after load", type->id);

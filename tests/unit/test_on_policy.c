@@ -216,7 +216,8 @@ static void test_what_does_not_fit_is_refused(void **state) {
         const reini_algo *algo = reini_algo_find(names[k]);
         assert_ok(rig_check(algo, &reini_env_cartpole, ""));
         assert_ok(rig_check(algo, &pictures, ""));
-        assert_fails(rig_check(algo, &pictures, "encoder=nature"), REIN_USAGE, "too small for encoder nature");
+        assert_fails(rig_check(algo, &pictures, "encoder=nature"), REIN_USAGE,
+                     "too small for encoder nature");
     }
     assert_fails(rig_check(reini_algo_find("a2c"), &reini_env_cartpole, "n_envs=65536 n_steps=1048576"),
                  REIN_USAGE, "more than 2^31");

@@ -424,10 +424,11 @@ static void test_small_images_are_refused(void **state) {
     const rein_space obs = {.kind = REIN_SPACE_IMAGE, .size = 48, .shape = {3, 4, 4}};
     reini_net_config net = small_net("encoder=nature");
     reini_net *policy = NULL;
-    assert_fails(reini_net_new("ppo", "Pictures-v0", &obs, &recipes[0].act, &net, true, REIN_F32, 1, &policy),
-                 REIN_USAGE,
-                 "images of 3 x 4 x 4 (channels x height x width) are too small for encoder nature, which needs 36 x "
-                 "36; encoder minatar fits");
+    assert_fails(
+        reini_net_new("ppo", "Pictures-v0", &obs, &recipes[0].act, &net, true, REIN_F32, 1, &policy),
+        REIN_USAGE,
+        "images of 3 x 4 x 4 (channels x height x width) are too small for encoder nature, which needs 36 x "
+        "36; encoder minatar fits");
     assert_null(policy);
 }
 

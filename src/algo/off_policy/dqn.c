@@ -69,7 +69,8 @@
     E(init, "uniform", "orthogonal|uniform|xavier|kaiming",                                                  \
       "initial weights: uniform 1/sqrt(fan-in) everywhere, orthogonal with small heads, ...")                \
     E(norm_obs, "none", "none|running|warmup",                                                               \
-      "standardise observations with statistics of all experience, or of that before learning")                  REINI_ENCODE_FIELDS(F, E)
+      "standardise observations with statistics of all experience, or of that before learning")              \
+    REINI_ENCODE_FIELDS(F, E)
 
 typedef struct dqn_config {
     REIN_FIELDS_STRUCT(DQN_FIELDS)

@@ -107,16 +107,30 @@ static bool measure_excess(cpo *p) {
     return isfinite(costs->length);
 }
 
+/* x = H^-1 b; conjugate gradients end at an absolute residual, so they see b with length 1 */
+static double invert(cpo *p, double *b, double *x) {
+    int64_t n = p->trust.n;
+    double norm = sqrt(reini_dot(b, b, n));
+    for (int64_t i = 0; norm > 0 && i < n; i++)
+        b[i] /= norm;
+    double residual = reini_trust_invert(&p->trust, b, x);
+    for (int64_t i = 0; norm > 0 && i < n; i++) {
+        b[i] *= norm;
+        x[i] *= norm;
+    }
+    return residual;
+}
+
 /* H^-1 g, H^-1 b_i and their products; the residual of the former. The problem has no limits before they can be known. */
 static double pose(cpo *p, double radius, reini_trust_problem *problem) {
     reini_trust *t = &p->trust;
     int64_t n = t->n;
-    double residual = reini_trust_invert(t, t->g, p->gain);
+    double residual = invert(p, t->g, p->gain);
     *problem = (reini_trust_problem){
         .n = measure_excess(p) ? p->limits : 0, .q = reini_dot(t->g, p->gain, n), .radius = radius};
     for (int k = 0; k < problem->n; k++) {
         reini_trust_doubles(p->b + k * n, t->cost_gradient[p->at[k]], n);
-        reini_trust_invert(t, p->b + k * n, p->loss + k * n);
+        invert(p, p->b + k * n, p->loss + k * n);
         problem->c[k] = p->excess[k];
         problem->r[k] = reini_dot(p->b + k * n, p->gain, n);
     }

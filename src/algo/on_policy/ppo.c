@@ -63,8 +63,7 @@
     PPO_OWN_FIELDS(F, E)                                                                                     \
     REINI_OPTIM_FIELDS(F, E)                                                                                 \
     REINI_NET_FIELDS(F, E)                                                                                   \
-    REINI_SDE_FIELDS(F, E) REINI_MEMORY_FIELDS(F, E) REINI_SEQUENCE_FIELDS(F, E)                             \
-        REINI_CONSTRAINT_FIELDS(F, E)
+    REINI_SDE_FIELDS(F, E) REINI_MEMORY_FIELDS(F, E) REINI_SEQUENCE_FIELDS(F, E) REINI_CONSTRAINT_FIELDS(F, E)
 
 typedef struct ppo_config {
     REIN_FIELDS_STRUCT(PPO_FIELDS)

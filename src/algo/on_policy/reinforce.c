@@ -403,7 +403,8 @@ static rein_status reinforce_visit(void *self, reini_archive *archive) {
     REINI_TRY(reini_optim_visit(p->optim, "reinforce.optimizer", archive));
     REINI_TRY(reini_archive_bytes(archive, "reinforce.iterations", &p->iterations, sizeof p->iterations));
     REINI_TRY(reini_archive_bytes(archive, "reinforce.episodes", &p->recent, sizeof p->recent));
-    return learned(p) ? reini_critic_visit(&p->critic, "reinforce.critic", "critic.shuffles", archive) : REIN_OK;
+    return learned(p) ? reini_critic_visit(&p->critic, "reinforce.critic", "critic.shuffles", archive)
+                      : REIN_OK;
 }
 
 static void reinforce_extend(void *self, int64_t total_steps) {
