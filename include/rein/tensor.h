@@ -279,8 +279,8 @@ REIN_API const void *rein_exec_data(const rein_exec *exec, const rein_tensor *x)
 /* Values for every parameter of a layout, zeroed; seals the layout. real: REIN_F32 or REIN_F64. */
 REIN_API rein_status rein_store_new(rein_layout *layout, rein_dtype real, rein_store **out);
 REIN_API void rein_store_free(rein_store *store);
-/* Draws initial values; parameter k uses stream (seed, k). */
-REIN_API void rein_store_init(rein_store *store, uint64_t seed);
+/* Draws initial values; parameter k uses stream (seed, k). REIN_NOMEM when there is no room to orthogonalise in. */
+REIN_API rein_status rein_store_init(rein_store *store, uint64_t seed);
 REIN_API void rein_store_copy(rein_store *to, const rein_store *from);
 /* to = to + rate (from - to): target networks. */
 REIN_API void rein_store_blend(rein_store *to, const rein_store *from, double rate);

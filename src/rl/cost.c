@@ -93,7 +93,7 @@ static rein_status make_program(reini_costs *c, const reini_costs_opts *opts) {
         c->out[i] = rein_output(reini_costs_value(c, slot, i, &c->in), "cost value");
     REINI_TRY(rein_compile(g, &(rein_compile_opts){.matmul = c->policy->matmul}, &c->program));
     REINI_TRY(rein_store_new(c->layout, REIN_F32, &c->store));
-    rein_store_init(c->store, opts->seed ^ COST_SEED);
+    REINI_TRY(rein_store_init(c->store, opts->seed ^ COST_SEED));
     REINI_TRY(rein_exec_new(c->program, opts->pool, &c->exec));
     rein_exec_bind_store(c->exec, slot, c->store);
     reini_net_bind_norm(c->policy, c->exec, &c->in);

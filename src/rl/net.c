@@ -330,7 +330,7 @@ static rein_status fill(reini_net *policy, const rein_space *obs, const rein_spa
     reini_net_refresh(policy);
     REINI_TRY(declare_parameters(policy, critic));
     REINI_TRY(rein_store_new(policy->layout, REIN_F32, &policy->store));
-    rein_store_init(policy->store, seed);
+    REINI_TRY(rein_store_init(policy->store, seed));
     return reini_acting_new(policy, &policy->acting);
 }
 

@@ -62,7 +62,7 @@ rein_status reini_twin_init(reini_twin *twin, int count, int obs_size, int act_s
     REINI_TRY(rein_store_new(twin->layout, REIN_F32, &twin->grads));
     /* not the numbers that the policy's weights are made of */
     rein_philox(seed, 0, CRITIC_STREAM, word);
-    rein_store_init(twin->online, (uint64_t)word[1] << 32 | word[0]);
+    REINI_TRY(rein_store_init(twin->online, (uint64_t)word[1] << 32 | word[0]));
     rein_store_copy(twin->target, twin->online);
     return reini_optim_make(optim, twin->layout, NULL, &twin->optim);
 }

@@ -220,49 +220,72 @@ static void put(rein_store *store, int64_t i, double value) {
         ((float *)store->data)[i] = (float)value;
 }
 
-static double get(const rein_store *store, int64_t i) {
-    return store->real == REIN_F64 ? ((const double *)store->data)[i] : ((const float *)store->data)[i];
+enum {
+    LONG = 1024,
+    PARTS = 8
+}; /* longer products are summed in parts, which the machine does side by side */
+
+static double dot(const float *x, const float *y, int length) {
+    double part[PARTS] = {0}, sum = 0;
+    int i = 0;
+    for (; length > LONG && i + PARTS <= length; i += PARTS)
+        for (int k = 0; k < PARTS; k++)
+            part[k] += (double)x[i + k] * (double)y[i + k];
+    for (; i < length; i++)
+        sum += (double)x[i] * (double)y[i];
+    for (int k = 0; k < PARTS; k++)
+        sum += part[k];
+    return sum;
+}
+
+/* Makes vector v of `length` numbers orthogonal to the v - 1 before it, and of length 1. */
+static void orthonormal_to(float *vectors, int v, int length) {
+    float *x = vectors + (int64_t)v * length;
+    /* two passes keep the vectors orthogonal to rounding */
+    for (int pass = 0; pass < 2; pass++)
+        for (int u = 0; u < v; u++) {
+            const float *other = vectors + (int64_t)u * length;
+            double along = dot(x, other, length);
+            for (int i = 0; i < length; i++)
+                x[i] = (float)(x[i] - along * other[i]);
+        }
+    double norm = sqrt(dot(x, x, length));
+    for (int i = 0; i < length; i++)
+        x[i] = (float)(x[i] / norm);
 }
 
 /* Rows (or columns, whichever are fewer) of an (in x out) matrix made orthonormal by modified Gram-Schmidt on
  * normal numbers, which gives the uniform distribution over such matrices; times gain. */
-static void orthogonal(rein_store *store, int64_t offset, int in, int out, double gain, rein_rng *rng) {
+static rein_status orthogonal(rein_store *store, int64_t offset, int in, int out, double gain,
+                              rein_rng *rng) {
     int count = in < out ? in : out, length = in < out ? out : in;
     int64_t step = in < out ? 1 : out, next = in < out ? out : 1;
-    for (int i = 0; i < in * out; i++)
-        put(store, offset + i, rein_rng_normal(rng));
-    for (int v = 0; v < count; v++) {
-        int64_t row = offset + v * next;
-        /* two passes keep the vectors orthogonal to rounding */
-        for (int pass = 0; pass < 2; pass++)
-            for (int u = 0; u < v; u++) {
-                double dot = 0;
-                for (int i = 0; i < length; i++)
-                    dot += get(store, row + i * step) * get(store, offset + u * next + i * step);
-                for (int i = 0; i < length; i++)
-                    put(store, row + i * step,
-                        get(store, row + i * step) - dot * get(store, offset + u * next + i * step));
-            }
-        double norm = 0;
+    float *vectors = REINI_NEW_ARRAY(float, (size_t)in *(size_t)out);
+    if (vectors == NULL)
+        return reini_fail_memory(sizeof(float) * (size_t)in * (size_t)out, "orthogonal initial weights");
+    for (int row = 0; row < in; row++)
+        for (int column = 0; column < out; column++) {
+            int v = in < out ? row : column, i = in < out ? column : row;
+            vectors[(int64_t)v * length + i] = (float)rein_rng_normal(rng);
+        }
+    for (int v = 0; v < count; v++)
+        orthonormal_to(vectors, v, length);
+    for (int v = 0; v < count; v++)
         for (int i = 0; i < length; i++)
-            norm += get(store, row + i * step) * get(store, row + i * step);
-        norm = sqrt(norm);
-        for (int i = 0; i < length; i++)
-            put(store, row + i * step, get(store, row + i * step) / norm);
-    }
-    for (int i = 0; i < in * out; i++)
-        put(store, offset + i, gain * get(store, offset + i));
+            put(store, offset + v * next + i * step, gain * (double)vectors[(int64_t)v * length + i]);
+    reini_free(vectors);
+    return REIN_OK;
 }
 
-static void init_param(rein_store *store, const reini_param *param, rein_rng *rng) {
+static rein_status init_param(rein_store *store, const reini_param *param, rein_rng *rng) {
     int64_t last = param->dims[param->ndim - 1];
     int64_t fan_out = param->ndim > 1 ? last : param->count;
     int64_t fan_in = param->ndim > 1 ? param->dims[param->ndim - 2] : param->count;
     double scale = param->init.scale;
     if (param->init.kind == REIN_INIT_ORTHOGONAL && param->ndim > 1) {
         for (int64_t done = 0; done < param->count; done += fan_in * fan_out)
-            orthogonal(store, param->offset + done, (int)fan_in, (int)fan_out, scale, rng);
-        return;
+            REINI_TRY(orthogonal(store, param->offset + done, (int)fan_in, (int)fan_out, scale, rng));
+        return REIN_OK;
     }
     if (param->init.kind == REIN_INIT_XAVIER)
         scale *= sqrt(6.0 / (double)(fan_in + fan_out));
@@ -276,14 +299,16 @@ static void init_param(rein_store *store, const reini_param *param, rein_rng *rn
             value = scale * (2 * rein_rng_uniform64(rng) - 1);
         put(store, param->offset + i, value);
     }
+    return REIN_OK;
 }
 
-void rein_store_init(rein_store *store, uint64_t seed) {
+rein_status rein_store_init(rein_store *store, uint64_t seed) {
     const rein_layout *layout = store->layout;
     memset(store->data, 0, (size_t)layout->size * rein_dtype_size(store->real));
     for (int k = 0; k < layout->count; k++) {
         /* streams of parameters lie apart from those of environments, which count from 0 */
         rein_rng rng = rein_rng_make(seed, (UINT64_C(0x9A) << 56) + (uint64_t)k);
-        init_param(store, &layout->param[k], &rng);
+        REINI_TRY(init_param(store, &layout->param[k], &rng));
     }
+    return REIN_OK;
 }

@@ -10,14 +10,12 @@
 enum { ASTERIX_PLAYER, ASTERIX_ENEMY, ASTERIX_TRAIL, ASTERIX_GOLD, ASTERIX_CHANNELS };
 enum { ASTERIX_LANES = 8, ASTERIX_RAMP = 100, ASTERIX_SPAWN = 10, ASTERIX_MOVE = 5 };
 
-typedef struct asterix_thing {
-    uint8_t present, right, gold;
-    int8_t x;
-} asterix_thing;
-
+/* What crosses in lane i, which is row i + 1; arrays, so that all lanes move at once. */
 typedef struct asterix_state {
-    asterix_thing lane[ASTERIX_LANES]; /* lane i is row i + 1 */
-    int8_t x, y;                       /* of the player */
+    int8_t at[ASTERIX_LANES];   /* its column, 0 in a free lane */
+    int8_t step[ASTERIX_LANES]; /* 1 to the right, -1 to the left, 0 in a free lane */
+    uint8_t gold[ASTERIX_LANES];
+    int8_t x, y; /* of the player */
     int8_t spawn_speed, spawn_timer, move_speed, move_timer;
     int8_t ramp_timer;
     uint8_t odd_ramp; /* whether the difficulty has risen an odd number of times */
@@ -40,12 +38,14 @@ static void spawn(asterix_state *s, rein_rng *rng) {
     bool right = MINATAR_UNIFORM(rng) < 1.0 / 2, gold = MINATAR_UNIFORM(rng) < 1.0 / 3;
     int free_lanes[ASTERIX_LANES], count = 0;
     for (int i = 0; i < ASTERIX_LANES; i++)
-        if (!s->lane[i].present)
+        if (s->step[i] == 0)
             free_lanes[count++] = i;
     if (count == 0)
         return;
-    s->lane[free_lanes[MINATAR_BELOW(rng, count)]] =
-        (asterix_thing){.present = 1, .right = right, .gold = gold, .x = (int8_t)(right ? 0 : 9)};
+    int lane = free_lanes[MINATAR_BELOW(rng, count)];
+    s->at[lane] = right ? 0 : 9;
+    s->step[lane] = right ? 1 : -1;
+    s->gold[lane] = gold;
 }
 
 static void walk(asterix_state *s, int action) {
@@ -55,11 +55,11 @@ static void walk(asterix_state *s, int action) {
 
 /* What the player's lane does to the player. */
 static void touch(asterix_state *s, rein_step *step) {
-    asterix_thing *thing = &s->lane[s->y - 1];
-    if (!thing->present || thing->x != s->x)
+    int lane = s->y - 1;
+    if (s->at[lane] != s->x || s->step[lane] == 0)
         return;
-    if (thing->gold) {
-        thing->present = 0;
+    if (s->gold[lane]) {
+        s->at[lane] = s->step[lane] = 0;
         step->reward += 1;
     } else {
         step->terminated = true;
@@ -68,10 +68,10 @@ static void touch(asterix_state *s, rein_step *step) {
 
 static void move_things(asterix_state *s) {
     for (int i = 0; i < ASTERIX_LANES; i++) {
-        asterix_thing *thing = &s->lane[i];
-        thing->x = (int8_t)(thing->x + (thing->right ? 1 : -1));
-        if (thing->x < 0 || thing->x > 9)
-            *thing = (asterix_thing){0};
+        int8_t at = (int8_t)(s->at[i] + s->step[i]);
+        bool inside = (uint8_t)at < MINATAR_SIDE;
+        s->at[i] = inside ? at : 0;
+        s->step[i] = inside ? s->step[i] : 0;
     }
 }
 
@@ -117,13 +117,13 @@ static void asterix_observe(const void *config, const void *state, void *obs) {
     minatar_clear(obs, ASTERIX_CHANNELS);
     minatar_set(obs, ASTERIX_PLAYER, s->y, s->x);
     for (int i = 0; i < ASTERIX_LANES; i++) {
-        const asterix_thing *thing = &s->lane[i];
-        if (!thing->present)
-            continue;
-        minatar_set(obs, thing->gold ? ASTERIX_GOLD : ASTERIX_ENEMY, i + 1, thing->x);
-        int behind = thing->x + (thing->right ? -1 : 1);
-        if (behind >= 0 && behind < MINATAR_SIDE)
-            minatar_set(obs, ASTERIX_TRAIL, i + 1, behind);
+        /* without branches: a free lane writes zeros where zeros are, and so does a trail outside */
+        uint8_t *row = (uint8_t *)obs + (i + 1) * MINATAR_SIDE;
+        bool present = s->step[i] != 0;
+        int behind = s->at[i] - s->step[i];
+        bool trails = present && (unsigned)behind < MINATAR_SIDE;
+        row[(s->gold[i] ? ASTERIX_GOLD : ASTERIX_ENEMY) * MINATAR_CELLS + s->at[i]] = present;
+        row[ASTERIX_TRAIL * MINATAR_CELLS + (trails ? behind : s->at[i])] = trails;
     }
 }
 

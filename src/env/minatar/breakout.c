@@ -94,13 +94,11 @@ static rein_step breakout_play(const void *config, void *state, int action, rein
 
 static void breakout_observe(const void *config, const void *state, void *obs) {
     const breakout_state *s = state;
-    minatar_row bricks[MINATAR_SIDE] = {0};
-    memcpy(bricks + BREAKOUT_FIRST, s->brick, sizeof s->brick);
-    minatar_clear(obs, BREAKOUT_BRICK);
+    minatar_clear(obs, BREAKOUT_CHANNELS);
     minatar_set(obs, BREAKOUT_BALL, s->y, s->x);
     minatar_set(obs, BREAKOUT_PADDLE, MINATAR_SIDE - 1, s->paddle);
     minatar_set(obs, BREAKOUT_TRAIL, s->last_y, s->last_x);
-    minatar_write(obs, BREAKOUT_BRICK, bricks);
+    minatar_write(obs, BREAKOUT_BRICK, BREAKOUT_FIRST, BREAKOUT_ROWS, s->brick);
 }
 
 MINATAR_TYPES(breakout, "MinAtar/Breakout", BREAKOUT_CHANNELS, "break bricks with a ball; reward 1 a brick",

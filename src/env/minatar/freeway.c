@@ -11,22 +11,20 @@
 enum { FREEWAY_CHICKEN, FREEWAY_CAR, FREEWAY_SPEED, FREEWAY_CHANNELS = FREEWAY_SPEED + 5 };
 enum { FREEWAY_LANES = 8, FREEWAY_COLUMN = 4, FREEWAY_START = 9, FREEWAY_PACE = 3, FREEWAY_FRAMES = 2500 };
 
-typedef struct freeway_car {
-    int8_t x, timer, period, step; /* frames between moves; -1 left, 1 right */
-} freeway_car;
-
+/* Car i is in row i + 1; arrays, so that all cars drive at once. */
 typedef struct freeway_state {
-    freeway_car car[FREEWAY_LANES]; /* car i in row i + 1 */
-    int8_t row, pace_timer;         /* of the player */
+    int8_t x[FREEWAY_LANES], timer[FREEWAY_LANES];
+    int8_t period[FREEWAY_LANES], step[FREEWAY_LANES]; /* frames between moves; -1 left, 1 right */
+    int8_t row, pace_timer;                            /* of the player */
     uint8_t last_action;
     int16_t frames_left;
 } freeway_state;
 
 static void draw_cars(freeway_state *s, rein_rng *rng) {
     for (int i = 0; i < FREEWAY_LANES; i++)
-        s->car[i].period = s->car[i].timer = (int8_t)(1 + MINATAR_BELOW(rng, 5));
+        s->period[i] = s->timer[i] = (int8_t)(1 + MINATAR_BELOW(rng, 5));
     for (int i = 0; i < FREEWAY_LANES; i++)
-        s->car[i].step = MINATAR_UNIFORM(rng) < 0.5 ? -1 : 1;
+        s->step[i] = MINATAR_UNIFORM(rng) < 0.5 ? -1 : 1;
 }
 
 static void freeway_reset(const void *config, void *state, rein_rng *rng) {
@@ -35,20 +33,27 @@ static void freeway_reset(const void *config, void *state, rein_rng *rng) {
     draw_cars(s, rng);
 }
 
-static int wrapped(int x) {
-    return x < 0 ? MINATAR_SIDE - 1 : x >= MINATAR_SIDE ? 0 : x;
+static int8_t wrapped(int8_t x) {
+    int8_t from_left = x < 0 ? MINATAR_SIDE - 1 : x;
+    return from_left >= MINATAR_SIDE ? 0 : from_left;
 }
 
-static void drive(freeway_state *s, freeway_car *car, int row) {
-    if (car->x == FREEWAY_COLUMN && row == s->row)
-        s->row = FREEWAY_START;
-    if (car->timer > 0) {
-        car->timer--;
-        return;
+static void drive(freeway_state *s) {
+    for (int i = 0; i < FREEWAY_LANES; i++) {
+        bool goes = s->timer[i] == 0;
+        int8_t x = (int8_t)(s->x[i] + (goes ? s->step[i] : 0));
+        s->timer[i] = goes ? s->period[i] : (int8_t)(s->timer[i] - 1);
+        s->x[i] = wrapped(x);
     }
-    car->timer = car->period;
-    car->x = (int8_t)wrapped(car->x + car->step);
-    if (car->x == FREEWAY_COLUMN && row == s->row)
+}
+
+/* A car meets the player before it drives or after. Only that in the player's row can, so the order of cars is nothing. */
+static void drive_and_hit(freeway_state *s) {
+    int lane = s->row - 1;
+    bool hit = lane < FREEWAY_LANES && s->x[lane] == FREEWAY_COLUMN;
+    drive(s);
+    hit |= lane < FREEWAY_LANES && s->x[lane] == FREEWAY_COLUMN;
+    if (hit)
         s->row = FREEWAY_START;
 }
 
@@ -65,8 +70,7 @@ static rein_step freeway_play(const void *config, void *state, int action, rein_
         draw_cars(s, rng);
         s->row = FREEWAY_START;
     }
-    for (int i = 0; i < FREEWAY_LANES; i++)
-        drive(s, &s->car[i], i + 1);
+    drive_and_hit(s);
     s->pace_timer = (int8_t)(s->pace_timer - (s->pace_timer > 0));
     s->frames_left--;
     step.terminated = s->frames_left < 0;
@@ -78,9 +82,9 @@ static void freeway_observe(const void *config, const void *state, void *obs) {
     minatar_clear(obs, FREEWAY_CHANNELS);
     minatar_set(obs, FREEWAY_CHICKEN, s->row, FREEWAY_COLUMN);
     for (int i = 0; i < FREEWAY_LANES; i++) {
-        const freeway_car *car = &s->car[i];
-        minatar_set(obs, FREEWAY_CAR, i + 1, car->x);
-        minatar_set(obs, FREEWAY_SPEED + car->period - 1, i + 1, wrapped(car->x - car->step));
+        int8_t behind = wrapped((int8_t)(s->x[i] - s->step[i]));
+        minatar_set(obs, FREEWAY_CAR, i + 1, s->x[i]);
+        minatar_set(obs, FREEWAY_SPEED + s->period[i] - 1, i + 1, behind);
     }
 }
 

@@ -42,8 +42,10 @@ typedef struct minatar_config {
 /* a row of ten cells, cell x in bit x */
 typedef uint16_t minatar_row;
 
+/* The size is hidden from the compiler: one that it knows becomes a slow string instruction in place of a call. */
 static inline void minatar_clear(uint8_t *obs, int channels) {
-    memset(obs, 0, (size_t)(channels * MINATAR_CELLS));
+    volatile size_t bytes = (size_t)(channels * MINATAR_CELLS);
+    memset(obs, 0, bytes);
 }
 
 static inline void minatar_set(uint8_t *obs, int channel, int y, int x) {
@@ -57,10 +59,11 @@ static inline uint64_t minatar_spread(uint64_t bits) {
     return ((own + 0x7f7f7f7f7f7f7f7fu) | own) >> 7 & 0x0101010101010101u;
 }
 
-/* all rows of a channel */
-static inline void minatar_write(uint8_t *obs, int channel, const minatar_row *rows) {
-    uint8_t *at = obs + channel * MINATAR_CELLS;
-    for (int y = 0; y < MINATAR_SIDE; y++, at += MINATAR_SIDE) {
+/* `count` rows of a channel from `first_row` on */
+static inline void minatar_write(uint8_t *obs, int channel, int first_row, int count,
+                                 const minatar_row *rows) {
+    uint8_t *at = obs + channel * MINATAR_CELLS + first_row * MINATAR_SIDE;
+    for (int y = 0; y < count; y++, at += MINATAR_SIDE) {
         uint64_t first = minatar_spread(rows[y]);
         memcpy(at, &first, sizeof first);
         at[8] = rows[y] >> 8 & 1;
@@ -75,9 +78,9 @@ static inline int minatar_clamp(int value, int low, int high) {
 /* The action that is played, out of a table of those offered, and remembered. */
 static inline int minatar_stick(const minatar_config *config, const uint8_t *offered, const void *action,
                                 uint8_t *last, rein_rng *rng) {
+    uint8_t wanted = offered[*(const int32_t *)action];
     bool repeat = MINATAR_UNIFORM(rng) < config->sticky_action_prob;
-    if (!repeat)
-        *last = offered[*(const int32_t *)action];
+    *last = repeat ? *last : wanted;
     return *last;
 }
 

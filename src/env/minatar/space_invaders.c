@@ -146,10 +146,10 @@ static void space_invaders_observe(const void *config, const void *state, void *
     const space_invaders_state *s = state;
     minatar_clear(obs, INVADERS_CHANNELS);
     minatar_set(obs, INVADERS_CANNON, INVADERS_LAST, s->cannon);
-    minatar_write(obs, INVADERS_ALIEN, s->alien);
-    minatar_write(obs, s->direction < 0 ? INVADERS_LEFT : INVADERS_RIGHT, s->alien);
-    minatar_write(obs, INVADERS_SHOT, s->shot);
-    minatar_write(obs, INVADERS_BULLET, s->bullet);
+    minatar_write(obs, INVADERS_ALIEN, 0, MINATAR_SIDE, s->alien);
+    minatar_write(obs, s->direction < 0 ? INVADERS_LEFT : INVADERS_RIGHT, 0, MINATAR_SIDE, s->alien);
+    minatar_write(obs, INVADERS_SHOT, 0, MINATAR_SIDE, s->shot);
+    minatar_write(obs, INVADERS_BULLET, 0, MINATAR_SIDE, s->bullet);
 }
 
 MINATAR_TYPES(space_invaders, "MinAtar/SpaceInvaders", INVADERS_CHANNELS,
