@@ -12,7 +12,8 @@
     "steps=3e5 hidden=256,256 batch_size=256 learning_rate=3e-4 learning_starts=10000 buffer_size=1e6"
 #define PPO_MUJOCO                                                                                           \
     "steps=1e6 n_envs=8 n_steps=256 batch_size=64 n_epochs=10 hidden=64,64 gamma=0.99 gae_lambda=0.95 "      \
-    "learning_rate=lin_3e-4 clip_range=0.2 ent_coef=0 vf_coef=0.25 norm_obs=running norm_reward=true"
+    "learning_rate=lin_3e-4 clip_range=0.2 ent_coef=0 vf_coef=0.25 norm_obs=running norm_reward=true "       \
+    "log_std_init=-1"
 #define TRPO_MUJOCO                                                                                          \
     "steps=1e6 n_envs=8 n_steps=256 gamma=0.99 gae_lambda=0.95 n_critic_updates=20 norm_obs=running "        \
     "norm_reward=true"
