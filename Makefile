@@ -22,6 +22,10 @@ demo: all
 	$(BUILD)/rein eval $(DEMO)
 	@echo "the results are in $(DEMO): config.json, metrics.csv, policy.safetensors, summary.json"
 
+# a language model from nothing, on sentences whose entropy is known (examples/grammar.c); under three minutes
+demo-lm: all
+	scripts/demo_lm.sh $(BUILD) $(DEMO)-lm
+
 test: all
 	scripts/run_tests.sh $(BUILD)
 
@@ -45,4 +49,4 @@ help-golden: all
 clean:
 	rm -rf build build-debug build-asan build-tsan
 
-.PHONY: all setup demo test bench install format help-golden clean
+.PHONY: all setup demo demo-lm test bench install format help-golden clean

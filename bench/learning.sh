@@ -29,6 +29,7 @@ ppo Pendulum-v1 zoo
 ppo MountainCarContinuous-v0 tuned
 ppo CartPoleNoVel-v1 tuned
 ppo PendulumNoVel-v1 tuned
+ppo CostGrid-v1 tuned
 a2c CartPole-v1 tuned
 a2c Acrobot-v1 tuned
 a2c MountainCarContinuous-v0 tuned
@@ -37,6 +38,7 @@ trpo CartPole-v1 tuned
 trpo Acrobot-v1 tuned
 trpo MountainCar-v0 tuned
 trpo Pendulum-v1 tuned
+cpo CostGrid-v1 tuned
 reinforce CartPole-v1 tuned
 reinforce Acrobot-v1 tuned
 dqn CartPole-v1 tuned
@@ -45,4 +47,5 @@ dqn MountainCar-v0 tuned
 sac Pendulum-v1 tuned
 sac MountainCarContinuous-v0 tuned
 td3 Pendulum-v1 tuned
+ddpg Pendulum-v1 tuned
 RUNS

@@ -51,3 +51,8 @@ add_library(rein_optional INTERFACE)
 rein_optional(LIBXSMM libxsmm.h xsmm xsmmnoblas)
 rein_optional(DNNL dnnl.h dnnl)
 rein_optional(MUJOCO mujoco/mujoco.h mujoco)
+# tokenizers of language models: a build without both of these has none, and says so
+set(REIN_WITH_PCRE2 AUTO CACHE STRING "Tokenizers' patterns by PCRE2: AUTO, ON or OFF")
+set(REIN_WITH_UTF8PROC AUTO CACHE STRING "Tokenizers' Unicode by utf8proc: AUTO, ON or OFF")
+rein_optional(PCRE2 pcre2.h pcre2-8)
+rein_optional(UTF8PROC utf8proc.h utf8proc)

@@ -10,7 +10,7 @@ breach() {
     breaches=$((breaches + 1))
 }
 
-# ---- dependencies: base < tensor < nn < (rl, lm, data) < algo < run < cli; base < mdp < env ----------------
+# ---- dependencies: base < tensor < nn < (rl, lm < data) < algo < run < cli; base < mdp < env ----------------
 
 declare -A sees=(
     [base]="base"
@@ -20,7 +20,7 @@ declare -A sees=(
     [nn]="nn tensor base"
     [rl]="rl nn tensor mdp base"
     [lm]="lm nn tensor base"
-    [data]="data nn tensor base"
+    [data]="data lm nn tensor base"
     [algo]="algo rl lm data nn tensor mdp base"
     [run]="run algo rl lm data nn tensor mdp base"
     [cli]="cli"

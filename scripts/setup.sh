@@ -48,6 +48,8 @@ have make || have ninja || need make "make or ninja"
 have pkg-config || need pkg-config "pkg-config"
 have_library jansson || need libjansson-dev "Jansson (JSON)"
 have_library nettle || need nettle-dev "Nettle (SHA-256)"
+have_library libpcre2-8 || need libpcre2-dev "PCRE2 (tokenizers of language models)"
+have_library libutf8proc || need libutf8proc-dev "utf8proc (tokenizers of language models)"
 have_library cmocka || need libcmocka-dev "cmocka (tests)"
 if [ $ci = yes ]; then
     have clang-format || need clang-format "clang-format"

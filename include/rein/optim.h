@@ -27,6 +27,7 @@ typedef struct rein_optim_config {
     double beta1, beta2;  /* Adam; Kingma & Ba 2015 */
     double eps;           /* added to the root */
     double weight_decay;  /* ADAMW: decoupled (Loshchilov & Hutter 2019); SGD: added to the gradient */
+    int decay_matrices;   /* ADAMW: biases and norms, parameters of one dimension, do not decay */
     double momentum;      /* SGD */
     int nesterov;         /* SGD */
     double alpha;         /* RMSprop's smoothing */

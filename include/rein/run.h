@@ -88,6 +88,14 @@ typedef struct rein_summary {
     /* several seeds: statistics over the seeds' eval_return_mean; seeds = 1 leaves the rest NAN */
     int seeds;
     double seeds_mean, seeds_std, seeds_iqm, seeds_low, seeds_high; /* interval: 95% bootstrap of the mean */
+    /* of a run on a language model, whose steps are updates; "" and 0 otherwise */
+    char model_dir[1100];  /* what was trained, as a folder; "" = not such a run */
+    int64_t tokens;        /* that went through the network in training */
+    double loss;           /* mean of the last updates */
+    double eval_loss;      /* of the model as it is at the end, NAN without evaluation data */
+    double eval_accuracy;  /* share of tokens that were the likeliest */
+    double best_eval_loss; /* of the model in best/ */
+    int64_t best_step;     /* update it comes from, -1 = none */
 } rein_summary;
 
 /* Trains. With several seeds every run has its own directory (seed-N) below the run directory. */

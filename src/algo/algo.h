@@ -9,7 +9,7 @@
 #include <rein/tensor.h>
 #include "base/archive.h"
 
-typedef enum reini_family {
+typedef enum reini_algo_family {
     REINI_PLANNING,
     REINI_TABULAR,
     REINI_ON_POLICY,
@@ -17,7 +17,8 @@ typedef enum reini_family {
     REINI_OFFLINE,
     REINI_MODEL_BASED,
     REINI_PREFERENCE,
-} reini_family;
+    REINI_LANGUAGE, /* trains a language model on data: its descriptor has `language`, not create and the like */
+} reini_algo_family;
 
 /* What the trainer gives an algorithm. Everything outlives the algorithm's state. */
 typedef struct reini_context {
@@ -46,7 +47,7 @@ typedef struct reini_report {
 typedef struct reini_algo {
     const char *name; /* "ppo" */
     const char *doc;  /* one line */
-    reini_family family;
+    reini_algo_family family;
     const char *unit; /* what a step is, in the plural: NULL = "steps" of environments; "sweeps", ... */
     const rein_field *fields;
     int n_fields;
@@ -70,6 +71,8 @@ typedef struct reini_algo {
     void (*extend)(void *self, int64_t total_steps);
     /* The policy being trained; owned by the algorithm, current after every iterate. */
     rein_policy *(*policy)(void *self);
+    /* What the method does with a language model, NULL = nothing. Of the family REINI_LANGUAGE it is all there is. */
+    const struct reini_language *language;
 } reini_algo;
 
 const reini_algo *reini_algo_find(const char *name); /* NULL with an error naming the nearest */

@@ -29,6 +29,13 @@ extern const reini_algo reini_algo_dqn;
 extern const reini_algo reini_algo_ddpg;
 extern const reini_algo reini_algo_td3;
 extern const reini_algo reini_algo_sac;
+extern const reini_algo reini_algo_sft;
+extern const reini_algo reini_algo_grpo;
+extern const reini_algo reini_algo_rloo;
+extern const reini_algo reini_algo_dpo;
+extern const reini_algo reini_algo_reward;
+extern const reini_algo reini_algo_rrhf;
+extern const reini_algo reini_algo_kto;
 
 static const reini_algo *const algorithms[] = {
     /* planning */
@@ -60,6 +67,16 @@ static const reini_algo *const algorithms[] = {
     &reini_algo_ddpg,
     &reini_algo_td3,
     &reini_algo_sac,
+    /* language */
+    &reini_algo_sft,
+    /* language models, by rewards of their answers; and ppo */
+    &reini_algo_grpo,
+    &reini_algo_rloo,
+    /* language models, from preferences */
+    &reini_algo_dpo,
+    &reini_algo_reward,
+    &reini_algo_rrhf,
+    &reini_algo_kto,
 };
 enum { COUNT = sizeof algorithms / sizeof *algorithms };
 

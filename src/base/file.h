@@ -23,6 +23,8 @@ rein_status reini_path_join(char *out, size_t size, const char *dir, const char 
  * is a list or an object. */
 rein_status reini_json_read(const char *path, json_t **out);
 rein_status reini_json_parse(const char *text, size_t size, const char *what, json_t **out);
+/* The same, with whole numbers beyond 64 bits as reals: Transformers writes 1e30 so, for "no limit". */
+rein_status reini_json_parse_large(const char *text, size_t size, const char *what, json_t **out);
 rein_status reini_json_write(const char *path, const json_t *value);
 /* As text, reals in their shortest exact form: in one line, or laid out in lines as for a file. NULL when
  * out of memory; reini_free it. */

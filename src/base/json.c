@@ -4,6 +4,7 @@
  * Jansson parses. It prints reals with a fixed number of digits, 0.99 as 0.98999999999999999, so printing is
  * here.
  */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/file.h"
@@ -12,17 +13,59 @@
 #define JSON_BYTES_MAX ((size_t)256 << 20)
 #define LINE_WIDTH     100 /* a list or object that fits in a line of a file stands on one */
 
-rein_status reini_json_parse(const char *text, size_t size, const char *what, json_t **out) {
-    json_error_t error;
-    *out = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
-    if (*out)
-        return REIN_OK;
+/* whole numbers that fit become integers again; false when out of memory */
+static bool restore_integers(json_t *value, json_t **same) {
+    const char *key;
+    json_t *member, *to;
+    void *next;
+    size_t i;
+    *same = NULL;
+    if (json_is_real(value) && fabs(json_real_value(value)) < 9e15 &&
+        floor(json_real_value(value)) == json_real_value(value))
+        return (*same = json_integer((json_int_t)json_real_value(value))) != NULL;
+    json_array_foreach(value, i, member) {
+        if (!restore_integers(member, &to) || (to && json_array_set_new(value, i, to) != 0))
+            return false;
+    }
+    json_object_foreach_safe(value, next, key, member) {
+        if (!restore_integers(member, &to) || (to && json_object_set_new(value, key, to) != 0))
+            return false;
+    }
+    return true;
+}
+
+/* integers beyond 64 bits, which Transformers writes for "no limit", as reals */
+static json_t *load_large(const char *text, size_t size, json_error_t *error) {
+    json_t *same, *root = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, error);
+    if (root && !restore_integers(root, &same)) {
+        json_decref(root);
+        error->text[0] = 0; /* said as the lack of memory that it is */
+        return NULL;
+    }
+    return root;
+}
+
+static rein_status fail_parse(size_t size, const char *what, const json_error_t *error) {
     if (size == 0)
         return reini_fail(REIN_FORMAT, "%s: empty, expected JSON", what);
     /* Jansson has no words for most of its failures to get memory */
-    if (!error.text[0] || json_error_code(&error) == json_error_out_of_memory)
+    if (!error->text[0] || json_error_code(error) == json_error_out_of_memory)
         return reini_fail_memory(size, what);
-    return reini_fail(REIN_FORMAT, "%s:%d:%d: %s", what, error.line, error.column, error.text);
+    return reini_fail(REIN_FORMAT, "%s:%d:%d: %s", what, error->line, error->column, error->text);
+}
+
+rein_status reini_json_parse(const char *text, size_t size, const char *what, json_t **out) {
+    json_error_t error;
+    *out = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+    return *out ? REIN_OK : fail_parse(size, what, &error);
+}
+
+rein_status reini_json_parse_large(const char *text, size_t size, const char *what, json_t **out) {
+    json_error_t error;
+    *out = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+    if (!*out && json_error_code(&error) == json_error_numeric_overflow)
+        *out = load_large(text, size, &error);
+    return *out ? REIN_OK : fail_parse(size, what, &error);
 }
 
 rein_status reini_json_read(const char *path, json_t **out) {

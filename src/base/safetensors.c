@@ -344,21 +344,35 @@ static rein_status write_header(reini_output *output, const char *path, const js
     return status;
 }
 
+/* where the bytes of tensors without data come from */
+typedef struct source {
+    reini_st_fetch *fetch;
+    void *user;
+} source;
+
+static rein_status write_tensor(reini_output *output, const reini_st_tensor *t, source from) {
+    const void *data = t->data;
+    if (!data && t->bytes > 0)
+        REINI_TRY(from.fetch(from.user, t, &data));
+    return reini_output_write(output, data, t->bytes);
+}
+
 static rein_status write_ordered(const char *path, const reini_st_tensor *const *order, int n,
-                                 const json_t *header) {
+                                 const json_t *header, source from) {
     reini_output *output;
     REINI_TRY(reini_output_open(path, &output));
     rein_status status = write_header(output, path, header);
     for (int i = 0; i < n && status == REIN_OK; i++)
-        status = reini_output_write(output, order[i]->data, order[i]->bytes);
+        status = write_tensor(output, order[i], from);
     if (status == REIN_OK)
         return reini_output_commit(output);
     reini_output_cancel(output);
     return status;
 }
 
-rein_status reini_safetensors_write(const char *path, const reini_st_tensor *tensors, int n,
-                                    const char *const *keys, const char *const *values, int n_meta) {
+rein_status reini_safetensors_stream(const char *path, const reini_st_tensor *tensors, int n,
+                                     const char *const *keys, const char *const *values, int n_meta,
+                                     reini_st_fetch *fetch, void *user) {
     const reini_st_tensor **order = REINI_NEW_ARRAY(const reini_st_tensor *, (size_t)n);
     if (!order)
         return reini_fail_memory((size_t)n * sizeof *order, path);
@@ -376,8 +390,13 @@ rein_status reini_safetensors_write(const char *path, const reini_st_tensor *ten
     if (status == REIN_OK && json_object_size(header) != (size_t)n + (n_meta > 0))
         status = reini_fail(REIN_INTERNAL, "%s: two tensors have one name", path);
     if (status == REIN_OK)
-        status = write_ordered(path, order, n, header);
+        status = write_ordered(path, order, n, header, (source){fetch, user});
     json_decref(header);
     reini_free(order);
     return status;
+}
+
+rein_status reini_safetensors_write(const char *path, const reini_st_tensor *tensors, int n,
+                                    const char *const *keys, const char *const *values, int n_meta) {
+    return reini_safetensors_stream(path, tensors, n, keys, values, n_meta, NULL, NULL);
 }

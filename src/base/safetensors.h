@@ -35,4 +35,11 @@ const char *reini_safetensors_meta(const reini_safetensors *st, const char *key)
  * whatever the order given. keys/values: n_meta metadata strings. */
 rein_status reini_safetensors_write(const char *path, const reini_st_tensor *tensors, int n,
                                     const char *const *keys, const char *const *values, int n_meta);
+/* The bytes of a tensor whose `data` is NULL, when their turn to be written comes; valid until the next call. For
+ * numbers that are converted on their way to the file. */
+typedef rein_status reini_st_fetch(void *user, const reini_st_tensor *tensor, const void **data);
+/* reini_safetensors_write with fetch, which may be NULL. */
+rein_status reini_safetensors_stream(const char *path, const reini_st_tensor *tensors, int n,
+                                     const char *const *keys, const char *const *values, int n_meta,
+                                     reini_st_fetch *fetch, void *user);
 #endif

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <jansson.h>
+#include <rein/generate.h>
 #include <rein/rein.h>
 
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_SIGNAL = 128 };
@@ -74,6 +75,13 @@ bool cli_switch(const cli_args *args, const char *name);
  * after printing an error when both are given. */
 bool cli_env(cli_args *args, const char **env);
 
+/* --model, --adapter, --dtype, --chat_template, --threads; and the settings of sampling, with the texts of --stop in `stop`,
+ * which has room for every option given. */
+rein_text_model_opts cli_text_model(const cli_args *args);
+void cli_read_sampling(const cli_args *args, rein_sampling_opts *sampling, const char **stop);
+/* rein eval of a language model. */
+int cli_eval_text(const cli_args *args);
+
 /* Index of text among choices "a|b|c", or -1 after printing an error that names the nearest. */
 int cli_choose(const char *what, const char *choices, const char *text);
 
@@ -90,8 +98,8 @@ typedef struct cli_verb {
     int (*run)(int argc, char **argv);
 } cli_verb;
 
-extern const cli_verb cli_verb_train, cli_verb_eval, cli_verb_show, cli_verb_list, cli_verb_describe,
-    cli_verb_bench, cli_verb_version, cli_verb_help;
+extern const cli_verb cli_verb_train, cli_verb_eval, cli_verb_generate, cli_verb_chat, cli_verb_show,
+    cli_verb_tokenizer, cli_verb_list, cli_verb_describe, cli_verb_bench, cli_verb_version, cli_verb_help;
 /* i from 0 until NULL, in the order of `rein help`. */
 const cli_verb *cli_verb_at(int i);
 /* By name; NULL after printing an error that names the nearest. */
@@ -138,6 +146,9 @@ void cli_json_real(json_t *object, const char *key, double value);
 void cli_json_whole(json_t *object, const char *key, int64_t value);
 /* One line on stdout; frees. */
 void cli_json_print(json_t *object);
+/* Summary of a run on a language model: into an object, or as a table on stdout. */
+void cli_json_language(json_t *object, const rein_summary *s);
+void cli_print_language(const rein_summary *s);
 /* [{"name": ..., "kind": ..., "default": ..., ...}, ...] */
 json_t *cli_json_fields(const rein_field *fields, int n);
 

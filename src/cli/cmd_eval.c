@@ -1,5 +1,5 @@
 /*
- * cmd_eval.c - rein eval: a trained policy in its environment, or in a perturbed one.
+ * cmd_eval.c - rein eval: a trained policy in its environment, or in a perturbed one; or a language model on texts.
  */
 #include <math.h>
 #include <string.h>
@@ -19,6 +19,15 @@ static const cli_option options[] = {
              "twice: at "
              "every pair"),
     CLI_TEXT("out", "FILE", "the table of a sweep as CSV"),
+    CLI_TEXT("model", "DIR", "evaluate a language model instead: its folder, with --data"),
+    CLI_TEXT("data", "FILE",
+             "texts for it as JSON lines: \"text\", \"messages\", or \"prompt\" and \"completion\""),
+    CLI_TEXT("adapter", "DIR", "folder of a LoRA adapter for it"),
+    CLI_TEXT("dtype", "f32|bf16",
+             "number format of its matrix products; default: bf16 where the weights are"),
+    CLI_TEXT("chat_template", "NAME|FILE", "chat template to use instead of its folder's"),
+    CLI_COUNT("max_length", "", 2, 1e9, "tokens of a row, longer ones are cut; default: the model's context"),
+    CLI_SWITCH("assistant_only", "of messages, score what the assistant wrote"),
     CLI_COUNT("threads", "0", 0, 1024, "worker threads, 0 = one per core; never changes results"),
     CLI_SWITCH("json", "end with one JSON object on stdout"),
 };
@@ -195,6 +204,8 @@ static int sweep(const cli_args *args, const rein_eval_opts *eval) {
 
 static int evaluate(cli_args *args) {
     const char *env;
+    if (cli_text(args, "model") || cli_text(args, "data"))
+        return cli_eval_text(args);
     if (args->n_words == 0)
         return cli_usage("no policy: name a run directory or a policy file, as in `rein eval runs/NAME`");
     if (!cli_env(args, &env))
@@ -249,8 +260,8 @@ static int run(int argc, char **argv) {
 
 const cli_verb cli_verb_eval = {
     "eval",
-    "eval RUN|POLICY [--env ID] [--env.FIELD=VALUE ...]",
-    "evaluate a policy, greedy unless --sample",
+    "eval RUN|POLICY [--env ID] [--env.FIELD=VALUE ...] | --model DIR --data FILE",
+    "evaluate a policy, greedy unless --sample, or a language model",
     "rein eval runs/NAME --sweep length=0.3:0.9:7 --sweep obs_noise=0,0.05",
     CLI_OPTIONS(options),
     run,

@@ -71,9 +71,21 @@ static void print_options(const cli_verb *verb) {
     print_row("--help", "this text", "");
 }
 
+/* files are fields like the rest here, and there is no environment */
+static void print_language_fields(const rein_algo_info *algo) {
+    char heading[128];
+    snprintf(heading, sizeof heading, "fields of %s, with their defaults", algo->name);
+    cli_help_fields(heading, "", algo->fields, algo->n_fields);
+    puts("\n--name=value and --name value are the same, so are - and _, and --lr means --learning_rate.");
+}
+
 static void print_train_fields(const rein_algo_info *algo) {
     int n;
     const rein_field *fields = rein_run_fields(&n);
+    if (algo && strcmp(algo->family, "language") == 0) {
+        print_language_fields(algo);
+        return;
+    }
     cli_help_fields("fields of every run, with their defaults (presets differ)", "", fields, n);
     if (algo) {
         char heading[128];
@@ -126,12 +138,24 @@ void cli_help_command(void) {
 
 /* ---- the verb ------------------------------------------------------------------------------------------ */
 
-/* rein help train ppo = rein train ppo --help */
+static bool is_algo(const char *name, rein_algo_info *algo) {
+    for (int i = 0; rein_algo_at(i, algo); i++)
+        if (strcmp(algo->name, name) == 0)
+            return true;
+    return false;
+}
+
+/* rein help train ppo = rein help ppo = rein train ppo --help */
 static int run(int argc, char **argv) {
     static char help[] = "--help";
     if (argc == 0 || strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0 ||
         strcmp(argv[0], "help") == 0) {
         cli_help_command();
+        return CLI_DONE;
+    }
+    rein_algo_info algo;
+    if (argc == 1 && is_algo(argv[0], &algo)) {
+        cli_help_verb(&cli_verb_train, &algo);
         return CLI_DONE;
     }
     const cli_verb *verb = cli_verb_find(argv[0]);

@@ -29,6 +29,17 @@ static void print_algos(void) {
     cli_table_print(table);
 }
 
+/* what a library that was not there when Rein was built would have added */
+static void print_absent(void) {
+    if (rein_env_find("Hopper-v4") != NULL)
+        return;
+    puts("not in this build: MuJoCo's robots (HalfCheetah, Hopper, Walker2d, Swimmer, Ant, Humanoid,\n"
+         "  InvertedPendulum, InvertedDoublePendulum, Reacher: -v4, -v5; Safety...Velocity-v1) and your own "
+         "models\n"
+         "  (mujoco:FILE). They need libmujoco (Debian and Ubuntu: apt-get install libmujoco-dev): build "
+         "Rein again");
+}
+
 static void print_envs(void) {
     const rein_env_type *type;
     cli_table *table = cli_table_new();
@@ -40,6 +51,7 @@ static void print_envs(void) {
     }
     puts("environments (observation -> action)");
     cli_table_print(table);
+    print_absent();
 }
 
 static void print_presets(void) {

@@ -23,9 +23,18 @@ static const cli_option options[] = {
     CLI_SWITCH("quiet", "no progress, warnings and errors only"),
 };
 
+static bool is_language(const rein_algo_info *algo) {
+    return strcmp(algo->family, "language") == 0;
+}
+
 static void print_json(const rein_summary *s) {
     json_t *o = json_object();
     cli_json_text(o, "algo", s->algo);
+    if (s->model_dir[0]) {
+        cli_json_language(o, s);
+        cli_json_print(o);
+        return;
+    }
     cli_json_text(o, "env", s->env);
     cli_json_whole(o, "seed", (int64_t)s->seed);
     cli_json_whole(o, "env_steps", s->env_steps);
@@ -80,6 +89,10 @@ static void add_training(cli_table *table, const rein_summary *s) {
 
 static void print_table(const rein_summary *s) {
     char line[256];
+    if (s->model_dir[0]) {
+        cli_print_language(s);
+        return;
+    }
     if (s->seeds > 1)
         printf("%s on %s, %d seeds from %llu\n", s->algo, s->env, s->seeds, (unsigned long long)s->seed);
     else
@@ -106,7 +119,7 @@ static int print_picture(const rein_summary *s, bool ascii) {
     rein_algo_info algo;
     char *text;
     rein_picture_opts opts = cli_picture_opts(ascii);
-    if (s->seeds > 1 || rein_algo_find(s->algo, &algo) != REIN_OK ||
+    if (s->model_dir[0] || s->seeds > 1 || rein_algo_find(s->algo, &algo) != REIN_OK ||
         (strcmp(algo.family, "planning") != 0 && strcmp(algo.family, "tabular") != 0))
         return CLI_DONE;
     opts.path = s->run_dir;
@@ -177,7 +190,8 @@ static int run(int argc, char **argv) {
             return cli_failed(status);
         args.passed[1] = (cli_fields){algo.fields, algo.n_fields};
     }
-    args.passed[0].rows = rein_run_fields(&args.passed[0].n);
+    if (!named || !is_language(&algo))
+        args.passed[0].rows = rein_run_fields(&args.passed[0].n);
     args.pass_all = !named; /* a run or a config.json names the algorithm, and so its fields */
     snprintf(args.command, sizeof args.command, "rein train%s%s", named ? " " : "", named ? algo.name : "");
     if (cli_args_read(&args, argc - named, argv + named)) {
@@ -197,8 +211,9 @@ static int run(int argc, char **argv) {
 
 const cli_verb cli_verb_train = {
     "train",
-    "train ALGO --env ID [--FIELD=VALUE ...] | train --resume DIR [--steps N]",
-    "train a policy",
+    "train ALGO --env ID [--FIELD=VALUE ...] | train sft --model DIR --data FILE | train --resume DIR "
+    "[--steps N]",
+    "train a policy or a language model",
     "rein train ppo --env CartPole-v1 --seed 1",
     CLI_OPTIONS(options),
     run,

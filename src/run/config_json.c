@@ -71,15 +71,22 @@ static bool list_text(const json_t *list, char *out, size_t size) {
     return true;
 }
 
-static rein_status apply_value(reini_setup *setup, const char *name, const json_t *value) {
-    char text[REINI_VALUE_MAX];
+const char *reini_config_text(const json_t *value, char scratch[REINI_VALUE_MAX]) {
     if (json_is_string(value))
-        return reini_setup_set(setup, name, json_string_value(value));
+        return json_string_value(value);
     if (json_is_boolean(value))
-        return reini_setup_set(setup, name, json_is_true(value) ? "true" : "false");
-    if (number_text(value, text) || (json_is_array(value) && list_text(value, text, sizeof text)))
-        return reini_setup_set(setup, name, text);
-    return reini_fail(REIN_USAGE, "%.60s: expected text, a number, true, false or a list of numbers", name);
+        return json_is_true(value) ? "true" : "false";
+    if (number_text(value, scratch) || (json_is_array(value) && list_text(value, scratch, REINI_VALUE_MAX)))
+        return scratch;
+    return NULL;
+}
+
+static rein_status apply_value(reini_setup *setup, const char *name, const json_t *value) {
+    char scratch[REINI_VALUE_MAX];
+    const char *text = reini_config_text(value, scratch);
+    return text ? reini_setup_set(setup, name, text)
+                : reini_fail(REIN_USAGE, "%.60s: expected text, a number, true, false or a list of numbers",
+                             name);
 }
 
 rein_status reini_setup_apply_json(reini_setup *setup, const json_t *config, const char *path) {

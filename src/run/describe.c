@@ -5,11 +5,11 @@
 #include "algo/algo.h"
 #include "base/base.h"
 
-static const char *family_text(reini_family family) {
+static const char *family_text(reini_algo_family family) {
     static const char *const names[] = {
-        [REINI_PLANNING] = "planning",     [REINI_TABULAR] = "tabular", [REINI_ON_POLICY] = "on-policy",
-        [REINI_OFF_POLICY] = "off-policy", [REINI_OFFLINE] = "offline", [REINI_MODEL_BASED] = "model-based",
-        [REINI_PREFERENCE] = "preference",
+        [REINI_PLANNING] = "planning",     [REINI_TABULAR] = "tabular",   [REINI_ON_POLICY] = "on-policy",
+        [REINI_OFF_POLICY] = "off-policy", [REINI_OFFLINE] = "offline",   [REINI_MODEL_BASED] = "model-based",
+        [REINI_PREFERENCE] = "preference", [REINI_LANGUAGE] = "language",
     };
     return names[family];
 }

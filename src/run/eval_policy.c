@@ -91,7 +91,7 @@ static rein_status play(rein_eval_result *result, const reini_subject *s, const 
 
 /* the standard deviation of every element over episodes without noise, into unit; sum, square: scratch */
 static rein_status measure(const reini_eval_job *job, double *unit, double *sum, double *square) {
-    reini_moments m = {.sum = sum, .square = square};
+    reini_obs_sums m = {.sum = sum, .square = square};
     reini_eval_job clean = *job;
     reini_scores scores;
     clean.obs_noise = 0;

@@ -106,7 +106,7 @@ static void step_share(void *user, int share, int worker) {
 
 /* box observations of the episodes that are still played */
 static void add_moments(const stage *s, int begin, int end) {
-    reini_moments *m = s->job->moments;
+    reini_obs_sums *m = s->job->moments;
     size_t width = s->obs_bytes / sizeof(float);
     for (int i = begin; i < end; i++) {
         const float *obs = (const float *)s->obs + (size_t)i * width;

@@ -20,10 +20,10 @@
 #define REINI_EVAL_HORIZON 100000
 
 /* Sums over the observations that were acted on. */
-typedef struct reini_moments {
+typedef struct reini_obs_sums {
     int64_t n;
     double *sum, *square; /* (obs size) */
-} reini_moments;
+} reini_obs_sums;
 
 typedef struct reini_eval_job {
     const rein_env_type *env; /* opened */
@@ -35,7 +35,7 @@ typedef struct reini_eval_job {
         sample; /* draw actions instead of taking the most likely; policies that are probabilities always do */
     double obs_noise;         /* standard deviation of what is added to box observations */
     const double *noise_unit; /* (obs size)  obs_noise counts in these; NULL = in ones */
-    reini_moments *moments;   /* of the elements of all observations before noise; NULL = not wanted */
+    reini_obs_sums *moments;  /* of the elements of all observations before noise; NULL = not wanted */
     int rows;                 /* side by side, 0 = REINI_EVAL_ROWS */
     const volatile sig_atomic_t *stop; /* may be NULL */
 } reini_eval_job;

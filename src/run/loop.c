@@ -121,7 +121,7 @@ int reini_column_names(const reini_setup *setup, const char *names[REINI_COLUMNS
     return n;
 }
 
-static double peak_megabytes(void) {
+double reini_peak_megabytes(void) {
     struct rusage usage;
     /* ru_maxrss is in KiB */
     return getrusage(RUSAGE_SELF, &usage) == 0 ? (double)usage.ru_maxrss / 1024 : NAN;
@@ -141,7 +141,7 @@ static rein_status write_row(reini_run *run) {
     row[REINI_COLUMN_EVAL_RETURN] = run->eval_return;
     row[REINI_COLUMN_EVAL_STD] = run->eval_std;
     row[REINI_COLUMN_SKIPPED] = (double)run->report.skipped_updates;
-    row[REINI_COLUMN_PEAK] = peak_megabytes();
+    row[REINI_COLUMN_PEAK] = reini_peak_megabytes();
     int metrics = metric_count(run->setup);
     memcpy(row + REINI_N_COLUMNS, run->report.metric, (size_t)metrics * sizeof *row);
     row[REINI_N_COLUMNS + metrics] = run->interventions; /* past the columns without a filter */

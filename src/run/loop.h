@@ -74,6 +74,9 @@ typedef struct reini_run {
 /* Their names; returns their number. */
 int reini_column_names(const reini_setup *setup, const char *names[REINI_COLUMNS_MAX]);
 
+/* Most memory that this process had at a time. */
+double reini_peak_megabytes(void);
+
 /* Trains until the steps are made, an evaluation reaches stop_at, or the stop flag is set. Ends with a
  * checkpoint; REIN_INTERRUPTED when stopped, REIN_DIVERGED (the last checkpoint is kept) when the algorithm
  * gave up. */

@@ -1,5 +1,5 @@
 /*
- * preset_classic.c - settings known to work on classic control and in tabular worlds.
+ * preset_classic.c - settings known to work on classic control and in tabular worlds, with and without costs.
  *
  * "zoo" rows are those of RL Baselines3 Zoo (hyperparams, 2026-04); PPO's on MountainCarContinuous has a plain
  * Gaussian where the zoo's has gSDE. "rltools" is RLtools' benchmark recipe for Pendulum; its zoo charges the
@@ -75,6 +75,13 @@ const rein_preset reini_presets_classic[] = {
     {"ppo", "PendulumNoVel-v1", "tuned", "a recurrent policy, rewards and actions scaled",
      "steps=3e5 n_envs=8 n_steps=256 batch_size=256 n_epochs=10 hidden=64 gru=64 sequence=16 gamma=0.9 "
      "gae_lambda=0.95 learning_rate=lin_1e-3 norm_reward=true scale_actions=true"},
+    {"ppo", "CostGrid-v1", "tuned", "at most one hazard an episode, kept by a PID price; mud is free",
+     "steps=4e5 n_envs=32 n_steps=32 batch_size=1024 n_epochs=5 hidden=64 gamma=1 cost_gamma=1 "
+     "learning_rate=lin_3e-3 ent_coef=0.01 cost_limit=1,inf multiplier=pid pid_kp=0.02 pid_ki=1e-3 pid_kd=0 "
+     "pid_smoothing=0"},
+    {"cpo", "CostGrid-v1", "tuned", "at most one hazard an episode, kept by every step; mud is free",
+     "steps=2e5 n_envs=32 n_steps=128 batch_size=1024 hidden=64 gamma=1 cost_gamma=1 learning_rate=3e-3 "
+     "cg_damping=0.01 cost_limit=1,inf"},
     {"q-learning", "FrozenLake-v1", "tuned",
      "the best stationary policy, 0.7402: acts at random, so that every state is met; step sizes fall to 0",
      "steps=1e6 epsilon=1 learning_rate=lin_0.05 gamma=0.99"},
@@ -139,6 +146,8 @@ const rein_preset reini_presets_classic[] = {
      "small networks, one update a step, an Adam that is careful with small gradients",
      "steps=2e4 hidden=64,64 batch_size=100 buffer_size=2e4 adam_eps=3e-4"},
     {"td3", "Pendulum-v1", "rltools", "RLtools' zoo: the same",
+     "steps=2e4 hidden=64,64 batch_size=100 buffer_size=2e4 adam_eps=3e-4"},
+    {"ddpg", "Pendulum-v1", "tuned", "TD3's recipe, to compare with it",
      "steps=2e4 hidden=64,64 batch_size=100 buffer_size=2e4 adam_eps=3e-4"},
     {"sac", "Pendulum-v1", "tuned",
      "small networks, one update a step, an Adam that is careful with small gradients",

@@ -48,8 +48,10 @@ static rein_status has_config(const char *dir, bool *has) {
     rein_status status = reini_json_read(path, &config);
     if (status != REIN_OK)
         return status == REIN_FORMAT ? REIN_OK : status;
+    /* an environment, or the family of the runs that have none */
     *has = json_is_string(json_object_get(config, "algo")) &&
-           json_is_string(json_object_get(config, "env")) &&
+           (json_is_string(json_object_get(config, "env")) ||
+            json_is_string(json_object_get(config, "family"))) &&
            json_is_object(json_object_get(config, "settings"));
     json_decref(config);
     return REIN_OK;
@@ -102,6 +104,32 @@ static bool is_output(const char *name) {
     return false;
 }
 
+/* folders of models, whole, half written and replaced */
+static bool is_model(const char *name) {
+    static const char *const folders[] = {"model", "adapter", "best"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        size_t length = strlen(folders[i]);
+        if (starts_with(name, folders[i]) &&
+            (!name[length] || strcmp(name + length, ".new") == 0 || strcmp(name + length, ".old") == 0))
+            return true;
+    }
+    return false;
+}
+
+static rein_status remove_model(const char *dir) {
+    char path[REINI_PATH_MAX];
+    DIR *entries = opendir(dir);
+    if (!entries)
+        return errno == ENOTDIR ? REIN_OK : fail_system("cannot read the directory", dir);
+    for (const struct dirent *e; (e = readdir(entries));)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+            reini_path_join(path, sizeof path, dir, e->d_name) == REIN_OK)
+            unlink(path);
+    closedir(entries);
+    rmdir(dir); /* fails, and is meant to, when folders of others are in it */
+    return REIN_OK;
+}
+
 static rein_status remove_seed(const char *dir);
 
 /* removes the outputs of the run in dir, and whole runs of seeds below it; other files stay */
@@ -112,12 +140,14 @@ static rein_status empty_run(const char *dir) {
     rein_status status = REIN_OK;
     for (const struct dirent *e; status == REIN_OK && (e = readdir(entries));) {
         char path[REINI_PATH_MAX];
-        bool seed = starts_with(e->d_name, "seed-");
-        if (!seed && !is_output(e->d_name))
+        bool seed = starts_with(e->d_name, "seed-"), model = is_model(e->d_name);
+        if (!seed && !model && !is_output(e->d_name))
             continue;
         status = reini_path_join(path, sizeof path, dir, e->d_name);
         if (status == REIN_OK && seed)
             status = remove_seed(path);
+        else if (status == REIN_OK && model)
+            status = remove_model(path);
         else if (status == REIN_OK && unlink(path) != 0)
             status = fail_system("cannot remove", path);
     }
@@ -153,10 +183,10 @@ static rein_status make_new(const char *dir) {
 }
 
 /* runs/ppo-CartPole-v1-0-1: what is not plain in an environment's id becomes '-' */
-static rein_status make_unnamed(const reini_setup *setup, char dir[REINI_DIR_MAX]) {
+static rein_status make_unnamed(const char *name, char dir[REINI_DIR_MAX]) {
     char stem[512], path[REINI_DIR_MAX];
     REINI_TRY(reini_dir_make("runs"));
-    snprintf(stem, sizeof stem, "%s-%s-%lld", setup->algo->name, setup->env->id, (long long)setup->run.seed);
+    snprintf(stem, sizeof stem, "%s", name);
     for (char *c = stem; *c; c++)
         if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", *c))
             *c = '-';
@@ -210,13 +240,20 @@ static rein_status make_or_take_over(const char *dir, bool force, int *hold) {
 
 rein_status reini_dir_claim(const reini_setup *setup, const rein_train_opts *opts, char dir[REINI_DIR_MAX],
                             int *hold) {
+    char stem[512];
+    snprintf(stem, sizeof stem, "%s-%s-%lld", setup->algo->name, setup->env->id, (long long)setup->run.seed);
+    return reini_dir_claim_as(stem, opts, dir, hold);
+}
+
+rein_status reini_dir_claim_as(const char *stem, const rein_train_opts *opts, char dir[REINI_DIR_MAX],
+                               int *hold) {
     *hold = -1;
     rein_status status;
     if (opts->out) {
         REINI_TRY(reini_dir_plain_path(dir, opts->out));
         status = make_or_take_over(dir, opts->force, hold);
     } else {
-        REINI_TRY(make_unnamed(setup, dir));
+        REINI_TRY(make_unnamed(stem, dir));
         status = reini_dir_hold(dir, hold);
     }
     if (status != REIN_OK) {

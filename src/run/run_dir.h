@@ -26,6 +26,9 @@ rein_status reini_dir_look(const char *dir, reini_dir_kind *kind);
  * existing run is emptied with opts->force and refused without. *hold: for reini_dir_let_go. */
 rein_status reini_dir_claim(const reini_setup *setup, const rein_train_opts *opts, char dir[REINI_DIR_MAX],
                             int *hold);
+/* The same; stem: of the names under runs/, "sft-model-0". */
+rein_status reini_dir_claim_as(const char *stem, const rein_train_opts *opts, char dir[REINI_DIR_MAX],
+                               int *hold);
 /* Holds the directory of an existing run, so that no two processes train in it. */
 rein_status reini_dir_hold(const char *dir, int *hold);
 void reini_dir_let_go(int hold); /* -1 is accepted */

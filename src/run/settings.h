@@ -69,6 +69,9 @@ rein_status reini_setup_from_json(reini_setup *setup, const reini_algo *algo, co
 /* Settings of an object: those under "settings", or every key that is not part of a config.json's head. */
 rein_status reini_setup_apply_json(reini_setup *setup, const json_t *config, const char *path);
 
+/* A value of config.json in text form, which may use the scratch; NULL when it is of no such kind. */
+const char *reini_config_text(const json_t *value, char scratch[REINI_VALUE_MAX]);
+
 /* ---- resuming ---------------------------------------------------------------------------------------- */
 
 /* What the call asks for on top of the run's own setup: settings, --config, seeds. setup: a copy of the

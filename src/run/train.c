@@ -12,6 +12,7 @@
 #include "rl/policy.h"
 #include "run/checkpoint.h"
 #include "run/evaluate.h"
+#include "run/language_run.h"
 #include "run/loop.h"
 #include "run/picture.h"
 #include "run/statistics.h"
@@ -227,7 +228,11 @@ rein_status reini_train_with(const reini_algo *algo, const rein_train_opts *opts
     reini_setup setup = {0};
     char dir[REINI_DIR_MAX];
     int hold = -1;
+    bool language;
     memset(summary, 0, sizeof *summary);
+    REINI_TRY(reini_language_means(algo, opts, &language));
+    if (language)
+        return reini_language_train(algo, opts, summary);
     if (!opts->resume) {
         rein_status status = reini_setup_resolve(&setup, algo, opts);
         if (status == REIN_OK)

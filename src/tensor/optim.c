@@ -15,12 +15,14 @@
 #include "base/base.h"
 #include "tensor/graph.h"
 #include "tensor/kernels.h"
+#include "tensor/optim_state.h"
 
 /* Workers share a step in pieces of a fixed size, so that the order of sums does not depend on how many there are. */
 enum { PIECE = 16384 };
 
 typedef struct range {
     int64_t offset, count; /* elements of the store */
+    bool decays;
 } range;
 
 typedef struct optim_state {
@@ -100,11 +102,12 @@ static void find_ranges(rein_optim *optim, const char *groups) {
     for (int i = 0; i < layout->count; i++) {
         const reini_param *param = &layout->param[i];
         bool trained = reini_param_in_groups(param, groups);
+        bool decays = !optim->config.decay_matrices || param->ndim > 1;
         range *last = &optim->ranges[optim->n_ranges - was_trained];
-        if (trained && was_trained && optim->config.eps > 0)
+        if (trained && was_trained && optim->config.eps > 0 && last->decays == decays)
             last->count = param->offset + param->count - last->offset;
         else if (trained)
-            optim->ranges[optim->n_ranges++] = (range){param->offset, param->count};
+            optim->ranges[optim->n_ranges++] = (range){param->offset, param->count, decays};
         was_trained = trained;
     }
 }
@@ -167,7 +170,7 @@ static int pieces_of(const rein_optim *optim) {
 static range part_of(range whole, int piece) {
     int64_t begin = (int64_t)piece * PIECE, end = begin + PIECE, last = whole.offset + whole.count;
     begin = whole.offset > begin ? whole.offset : begin;
-    return (range){begin, (last < end ? last : end) - begin};
+    return (range){begin, (last < end ? last : end) - begin, whole.decays};
 }
 
 static void square_piece(void *user, int piece, int worker) {
@@ -205,7 +208,7 @@ static void step_adam(const step *s, range r) {
         .beta1 = (float)config->beta1,
         .beta2 = (float)config->beta2,
         .eps = (float)config->eps,
-        .decay = config->kind == REIN_OPTIM_ADAMW ? (float)(s->rate * config->weight_decay) : 0,
+        .decay = config->kind == REIN_OPTIM_ADAMW && r.decays ? (float)(s->rate * config->weight_decay) : 0,
         .correct1 = (float)(1 / (1 - optim->state.power1)),
         .correct2 = (float)(1 / (1 - optim->state.power2)),
         .grad_scale = (float)s->scale,
@@ -261,6 +264,11 @@ rein_optim_result rein_optim_step(rein_optim *optim, rein_store *params, const r
 }
 
 /* ---- checkpoints --------------------------------------------------------------------------------------- */
+
+void reini_optim_pieces(rein_optim *optim, reini_optim_piece piece[2]) {
+    piece[0] = (reini_optim_piece){&optim->state, sizeof optim->state};
+    piece[1] = (reini_optim_piece){optim->moments, optim->state.elements * sizeof(float)};
+}
 
 size_t rein_optim_save_size(const rein_optim *optim) {
     return sizeof(optim_state) + optim->state.elements * sizeof(float);

@@ -1,46 +1,20 @@
 /*
- * plan.c - compiling: which nodes are needed, in which order, with which kernels, and where tensors live.
+ * plan.c - compiling: which nodes are needed, in which order and with which kernels. What is fused and packed before:
+ * plan_fuse.c; where tensors live: plan_place.c.
  */
-#include "tensor/plan.h"
+#include "tensor/plan_maker.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_LANES = 8, ALIGN = 64 };
-
-typedef struct planner {
-    rein_graph *g;
-    rein_program *program;
-    const reini_kernels *reference, *best, *narrow; /* tables; narrow: bf16 products, else NULL */
-    char *live;                                     /* per node: needed */
-    int *level;                                     /* per node: when it runs */
-    int *ready; /* per node: first level at which static ops may read it */
-    int *last;  /* per node: last place in program->work that reads it */
-    char *keep; /* per node: all rows must be kept */
-    char *done; /* per node: already in the work list */
-} planner;
-
-static int64_t align(int64_t bytes) {
-    return (bytes + ALIGN - 1) / ALIGN * ALIGN;
-}
-
-static bool is_op(const rein_tensor *x) {
-    return x->op < REINI_OP_COUNT;
-}
-
-/* a sum over the rows of an extent */
-static bool is_sum(const rein_tensor *x) {
-    return is_op(x) && reini_op_kind(x->op) == 'S' && x->in[0]->extent != REIN_STATIC;
-}
-
 /* the extent whose rows an op runs over */
 static int runs_over(const rein_tensor *x) {
-    return is_sum(x) ? x->in[0]->extent : x->extent;
+    return reini_plan_is_sum(x) ? x->in[0]->extent : x->extent;
 }
 
 /* ---- what is needed ------------------------------------------------------------------------------------- */
 
-static rein_status copy_nodes(planner *p) {
+static rein_status copy_nodes(reini_plan_maker *p) {
     rein_program *program = p->program;
     size_t n = 2 * (size_t)p->g->n_nodes; /* packed weights may join them */
     program->n_nodes = p->g->n_nodes;
@@ -70,7 +44,7 @@ static rein_status copy_nodes(planner *p) {
     return REIN_OK;
 }
 
-static void mark_live(planner *p) {
+static void mark_live(reini_plan_maker *p) {
     rein_program *program = p->program;
     for (int s = 0; s < p->g->n_gradients; s++)
         for (int i = 0; i < p->g->gradient[s].count; i++)
@@ -85,124 +59,18 @@ static void mark_live(planner *p) {
     }
 }
 
-/* ---- fusion --------------------------------------------------------------------------------------------- */
-
-static rein_activation slope_of(reini_op op) {
-    switch (op) {
-    case REINI_TANH_GRAD:
-        return REIN_ACT_TANH;
-    case REINI_RELU_GRAD:
-        return REIN_ACT_RELU;
-    case REINI_SIGMOID_GRAD:
-        return REIN_ACT_SIGMOID;
-    default:
-        return REIN_ACT_IDENTITY;
-    }
-}
-
-static int count_uses(const planner *p, const rein_tensor *x) {
-    int uses = 0;
-    for (int i = 0; i < p->program->n_nodes; i++)
-        for (int j = 0; p->live[i] && j < p->program->node[i].n_in; j++)
-            uses += p->program->node[i].in[j] == x;
-    return uses;
-}
-
-/* An input gradient that goes through the activation before it, and nowhere else, becomes one op. */
-static void fuse_slope(planner *p, rein_tensor *x) {
-    rein_activation act = slope_of(x->op);
-    rein_tensor *dx = x->n_in > 0 ? x->in[0] : NULL;
-    if (act == REIN_ACT_IDENTITY || dx->op != REINI_DENSE_DX || dx->output || dx->k[2] != 1 || dx->k[7] ||
-        !reini_same_shape(dx, x) || !reini_same_shape(x->in[1], x) || count_uses(p, dx) != 1)
-        return;
-    x->op = REINI_DENSE_DX_ACT;
-    memcpy(x->k, dx->k, sizeof x->k);
-    x->k[6] = (int32_t)act;
-    x->in[2] = x->in[1];
-    x->in[0] = dx->in[0];
-    x->in[1] = dx->in[1];
-    x->n_in = 3;
-    p->live[dx->id] = 0;
-}
-
-/* where the tables have a kernel for it: those of bf16 products may not */
-static void fuse(planner *p) {
-    const reini_kernels *dense = p->narrow != NULL ? p->narrow : p->best;
-    for (int i = 0; dense->run[REINI_DENSE_DX_ACT] != NULL && i < p->program->n_nodes; i++)
-        if (p->live[i])
-            fuse_slope(p, &p->program->node[i]);
-}
-
-/* ---- packed weights -------------------------------------------------------------------------------------- */
-
-static bool is_dense(const rein_tensor *x) {
-    return x->op == REINI_DENSE || x->op == REINI_DENSE_DX || x->op == REINI_DENSE_DX_ACT;
-}
-
-/* The parameter that a bf16 product may read in packed form, or NULL; *turned when it reads its transpose. */
-static rein_tensor *packable(const planner *p, const rein_tensor *x, bool *turned) {
-    *turned = x->op != REINI_DENSE;
-    if (!p->live[x->id] || !is_dense(x) || !reini_bf16_packs(x->k, *turned))
-        return NULL;
-    rein_tensor *weight = x->in[1];
-    if (*turned)
-        weight = weight->op == REINI_TRANSPOSE ? weight->in[0] : NULL;
-    else if (p->program->extent[x->extent].capacity <= p->program->tile)
-        return NULL; /* one tile reads it once */
-    return weight != NULL && weight->op == REINI_PARAM ? weight : NULL;
-}
-
-/* The packed form of a weight, made when there is none yet. */
-static rein_tensor *packed_form(planner *p, rein_tensor *weight, const int32_t *k, bool turned) {
-    rein_program *program = p->program;
-    for (int i = p->g->n_nodes; i < program->n_nodes; i++) {
-        rein_tensor *x = &program->node[i];
-        if (x->in[0] == weight && x->k[0] == k[0] && x->k[1] == k[1] && x->k[6] == turned)
-            return x;
-    }
-    rein_tensor *x = &program->node[program->n_nodes];
-    *x = (rein_tensor){.id = program->n_nodes++,
-                       .op = REINI_PACK,
-                       .dtype = program->real,
-                       .extent = REIN_STATIC,
-                       .ndim = 1,
-                       .n_in = 1,
-                       .in = {weight},
-                       .k = {k[0], k[1], 1, 0, 0, 0, turned}};
-    x->width = turned ? reini_packed_width(k[1], k[0]) : reini_packed_width(k[0], k[1]);
-    x->dims[0] = (int)x->width;
-    p->live[x->id] = 1;
-    return x;
-}
-
-/* Weights of bf16 products are rounded and laid out once a run instead of once a tile, transposes on the way. */
-static void pack_weights(planner *p) {
-    rein_program *program = p->program;
-    for (int i = 0; p->narrow != NULL && i < p->g->n_nodes; i++) {
-        rein_tensor *x = &program->node[i], *old = x->in[1];
-        bool turned = false;
-        rein_tensor *weight = packable(p, x, &turned);
-        if (weight == NULL)
-            continue;
-        x->in[1] = packed_form(p, weight, x->k, turned);
-        x->k[7] = REINI_PACKED;
-        if (turned && !old->output && count_uses(p, old) == 0)
-            p->live[old->id] = 0;
-    }
-}
-
 /* ---- levels and steps ----------------------------------------------------------------------------------- */
 
 /* A computed table must be complete: a level later, all rows kept. */
 static bool reads_whole_table(const rein_tensor *x, int operand) {
-    return reini_reads_table(x, operand) && is_op(x->in[operand]);
+    return reini_reads_table(x, operand) && reini_plan_is_op(x->in[operand]);
 }
 
-static int assign_levels(planner *p) {
+static int assign_levels(reini_plan_maker *p) {
     int deepest = 0;
     for (int i = 0; i < p->program->n_nodes; i++) {
         const rein_tensor *x = &p->program->node[i];
-        if (!p->live[i] || !is_op(x))
+        if (!p->live[i] || !reini_plan_is_op(x))
             continue;
         int level = 0;
         for (int j = 0; j < x->n_in; j++) {
@@ -210,24 +78,24 @@ static int assign_levels(planner *p) {
             level = ready > level ? ready : level;
         }
         p->level[i] = level;
-        p->ready[i] = level + (is_sum(x) ? 1 : 0);
+        p->ready[i] = level + (reini_plan_is_sum(x) ? 1 : 0);
         deepest = level > deepest ? level : deepest;
     }
     return deepest;
 }
 
-static bool belongs(const planner *p, const rein_tensor *x, int extent, int level) {
-    return p->live[x->id] && is_op(x) && p->level[x->id] == level && runs_over(x) == extent;
+static bool belongs(const reini_plan_maker *p, const rein_tensor *x, int extent, int level) {
+    return p->live[x->id] && reini_plan_is_op(x) && p->level[x->id] == level && runs_over(x) == extent;
 }
 
-static void append_work(planner *p, reini_step *step, const rein_tensor *x) {
+static void append_work(reini_plan_maker *p, reini_step *step, const rein_tensor *x) {
     p->program->work[p->program->n_work++].node = x;
     p->done[x->id] = 1;
     step->count++;
 }
 
 /* Operands first. Depth first, so that a chain is finished before another one begins. */
-static void append_with_operands(planner *p, reini_step *step, const rein_tensor *x, int level) {
+static void append_with_operands(reini_plan_maker *p, reini_step *step, const rein_tensor *x, int level) {
     if (p->done[x->id])
         return;
     for (int j = 0; j < x->n_in; j++)
@@ -237,10 +105,10 @@ static void append_with_operands(planner *p, reini_step *step, const rein_tensor
 }
 
 /* Sums whose operands are ready go at once, while those are warm and before their memory is wanted. */
-static void append_ready_sums(planner *p, reini_step *step, int level) {
+static void append_ready_sums(reini_plan_maker *p, reini_step *step, int level) {
     for (int i = 0; i < p->program->n_nodes; i++) {
         const rein_tensor *x = &p->program->node[i];
-        bool ready = is_sum(x) && !p->done[i] && belongs(p, x, step->extent, level);
+        bool ready = reini_plan_is_sum(x) && !p->done[i] && belongs(p, x, step->extent, level);
         for (int j = 0; ready && j < x->n_in; j++)
             ready = p->done[x->in[j]->id] || !belongs(p, x->in[j], step->extent, level);
         if (ready)
@@ -250,7 +118,7 @@ static void append_ready_sums(planner *p, reini_step *step, int level) {
 
 /* Row ops run one network after the other, forward and backward, rather than all forward and then all backward: the
  * last nodes of the list are the ends of gradients, so the walk starts from them. */
-static void add_segment(planner *p, reini_step *step, int level) {
+static void add_segment(reini_plan_maker *p, reini_step *step, int level) {
     for (int i = p->program->n_nodes - 1; i >= 0; i--) {
         const rein_tensor *x = &p->program->node[i];
         if (!belongs(p, x, step->extent, level) || p->done[i])
@@ -262,11 +130,11 @@ static void add_segment(planner *p, reini_step *step, int level) {
 
 /* a copy of a weight in another layout: no op of the same step comes before it */
 static bool is_copy(const rein_tensor *x) {
-    return (x->op == REINI_TRANSPOSE || x->op == REINI_PACK) && !is_op(x->in[0]);
+    return (x->op == REINI_TRANSPOSE || x->op == REINI_PACK) && !reini_plan_is_op(x->in[0]);
 }
 
 /* Copies of weights go first; workers share them when there is enough to copy. */
-static void add_static(planner *p, reini_step *step, int level) {
+static void add_static(reini_plan_maker *p, reini_step *step, int level) {
     enum { WORTH_SHARING = 16384 }; /* numbers */
     int64_t copied = 0;
     for (int i = 0; i < p->program->n_nodes; i++) {
@@ -282,7 +150,7 @@ static void add_static(planner *p, reini_step *step, int level) {
             append_work(p, step, &p->program->node[i]);
 }
 
-static void add_step(planner *p, int extent, int level) {
+static void add_step(reini_plan_maker *p, int extent, int level) {
     rein_program *program = p->program;
     reini_step step = {.extent = extent, .first = program->n_work};
     if (extent == REIN_STATIC)
@@ -293,7 +161,7 @@ static void add_step(planner *p, int extent, int level) {
         program->step[program->n_steps++] = step;
 }
 
-static void make_steps(planner *p) {
+static void make_steps(reini_plan_maker *p) {
     int deepest = assign_levels(p);
     for (int level = 0; level <= deepest; level++)
         for (int extent = REIN_STATIC; extent < p->g->n_extents; extent++)
@@ -302,7 +170,7 @@ static void make_steps(planner *p) {
 
 /* ---- kernels -------------------------------------------------------------------------------------------- */
 
-static rein_status choose_tables(planner *p, const rein_compile_opts *opts) {
+static rein_status choose_tables(reini_plan_maker *p, const rein_compile_opts *opts) {
     p->reference = p->program->real == REIN_F64 ? &reini_kernels_ref_f64 : &reini_kernels_ref_f32;
     p->best = p->program->real == REIN_F64 || opts->reference ? p->reference : reini_kernels_best();
     p->narrow = opts->matmul == REIN_BF16 && p->best != p->reference ? &reini_kernels_bf16 : NULL;
@@ -312,13 +180,13 @@ static rein_status choose_tables(planner *p, const rein_compile_opts *opts) {
     return REIN_OK;
 }
 
-static reini_kernel *kernel_of(const planner *p, reini_op op) {
+static reini_kernel *kernel_of(const reini_plan_maker *p, reini_op op) {
     if (p->narrow != NULL && p->narrow->run[op] != NULL)
         return p->narrow->run[op];
     return p->best->run[op] != NULL ? p->best->run[op] : p->reference->run[op];
 }
 
-static rein_status choose_kernels(planner *p) {
+static rein_status choose_kernels(reini_plan_maker *p) {
     rein_program *program = p->program;
     for (int i = 0; i < program->n_work; i++) {
         reini_op op = program->work[i].node->op;
@@ -326,160 +194,6 @@ static rein_status choose_kernels(planner *p) {
         if (program->work[i].kernel == NULL)
             return reini_fail(REIN_UNSUPPORTED, "no kernel for op %s at level %s", reini_op_name(op),
                               p->best->level);
-    }
-    return REIN_OK;
-}
-
-/* ---- places --------------------------------------------------------------------------------------------- */
-
-static void find_last_uses(planner *p) {
-    rein_program *program = p->program;
-    for (int s = 0; s < program->n_steps; s++) {
-        const reini_step *step = &program->step[s];
-        for (int w = step->first; w < step->first + step->count; w++) {
-            const rein_tensor *x = program->work[w].node;
-            for (int j = 0; j < x->n_in; j++) {
-                const rein_tensor *in = x->in[j];
-                p->last[in->id] = w;
-                /* read in another step than its own: keep all rows */
-                if (is_op(in) && in->extent != REIN_STATIC &&
-                    (p->level[in->id] != p->level[x->id] || in->extent != step->extent))
-                    p->keep[in->id] = 1;
-            }
-        }
-    }
-    for (int i = 0; i < program->n_nodes; i++)
-        if (program->node[i].output && program->node[i].extent != REIN_STATIC)
-            p->keep[i] = 1;
-}
-
-static int64_t bytes_of(const rein_tensor *x, int64_t rows) {
-    return align(rows * x->width * (int64_t)rein_dtype_size(x->dtype));
-}
-
-static void place_leaf_or_kept(planner *p, int i) {
-    rein_program *program = p->program;
-    rein_tensor *x = &program->node[i];
-    reini_place *place = &program->place[i];
-    if (x->op == REINI_INPUT) {
-        place->kind = REINI_IN_BINDING;
-    } else if (x->op == REINI_PARAM) {
-        place->kind = REINI_IN_STORE;
-        place->owner = x->slot;
-        place->index = x->param;
-    } else if (x->extent == REIN_STATIC && place->kind == REINI_NOWHERE) {
-        place->kind = REINI_IN_STATIC;
-        place->offset = (int64_t)program->static_bytes;
-        program->static_bytes += (size_t)bytes_of(x, 1);
-    } else if (p->keep[i]) {
-        place->kind = REINI_IN_ROWS;
-        place->offset = (int64_t)program->rows_bytes;
-        program->rows_bytes += (size_t)bytes_of(x, program->extent[x->extent].capacity);
-    }
-}
-
-static void place_fixed(planner *p) {
-    for (int s = 0; s < p->g->n_gradients; s++) {
-        const reini_gradient_set *set = &p->g->gradient[s];
-        for (int i = 0; i < set->count; i++) {
-            reini_place *place = &p->program->place[set->target[i]->id];
-            place->kind = REINI_IN_GRADIENT;
-            place->owner = s;
-            place->index = set->param[i];
-        }
-    }
-    for (int i = 0; i < p->program->n_nodes; i++)
-        if (p->live[i] && p->program->node[i].op != REINI_ALIAS)
-            place_leaf_or_kept(p, i);
-}
-
-/* Blocks of tile memory in use, sorted by offset; first fit. */
-typedef struct block {
-    int64_t offset, bytes;
-    int last; /* place in the work list after which it is free */
-} block;
-
-static int64_t take_block(block *blocks, int *n, int64_t bytes, int last) {
-    int64_t offset = 0;
-    int at = 0;
-    while (at < *n && blocks[at].offset - offset < bytes) {
-        offset = blocks[at].offset + blocks[at].bytes;
-        at++;
-    }
-    memmove(&blocks[at + 1], &blocks[at], (size_t)(*n - at) * sizeof *blocks);
-    blocks[at] = (block){offset, bytes, last};
-    (*n)++;
-    return offset;
-}
-
-static void drop_blocks(block *blocks, int *n, int w) {
-    int kept = 0;
-    for (int i = 0; i < *n; i++)
-        if (blocks[i].last > w)
-            blocks[kept++] = blocks[i];
-    *n = kept;
-}
-
-/* An elementwise op may write over an operand that nobody reads afterwards. */
-static bool place_over_operand(planner *p, const rein_tensor *x, int w, block *blocks, int n) {
-    rein_program *program = p->program;
-    if (reini_op_kind(x->op) != 'M')
-        return false;
-    for (int j = 0; j < x->n_in; j++) {
-        const rein_tensor *in = x->in[j];
-        reini_place *from = &program->place[in->id];
-        if (from->kind != REINI_IN_TILE || p->last[in->id] != w || in->width != x->width ||
-            in->dtype != x->dtype)
-            continue;
-        for (int b = 0; b < n; b++)
-            if (blocks[b].offset == from->offset)
-                blocks[b].last = p->last[x->id];
-        program->place[x->id].kind = REINI_IN_TILE;
-        program->place[x->id].offset = from->offset;
-        return true;
-    }
-    return false;
-}
-
-static rein_status place_tiles(planner *p, reini_step *step) {
-    rein_program *program = p->program;
-    block *blocks = REINI_NEW_ARRAY(block, (size_t)step->count + 1);
-    if (blocks == NULL)
-        return reini_fail_memory((size_t)step->count * sizeof *blocks, "a memory plan");
-    int n = 0;
-    for (int w = step->first; w < step->first + step->count; w++) {
-        const rein_tensor *x = program->work[w].node;
-        reini_place *place = &program->place[x->id];
-        if (is_sum(x)) {
-            place->lane_offset = step->lane_size;
-            step->lane_size += (x->width + 15) / 16 * 16;
-        } else if (place->kind == REINI_NOWHERE && !place_over_operand(p, x, w, blocks, n)) {
-            int64_t bytes = bytes_of(x, program->tile);
-            place->kind = REINI_IN_TILE;
-            place->offset = take_block(blocks, &n, bytes, p->last[x->id]);
-            if ((size_t)(place->offset + bytes) > program->tile_bytes)
-                program->tile_bytes = (size_t)(place->offset + bytes);
-        }
-        drop_blocks(blocks, &n, w);
-    }
-    reini_free(blocks);
-    return REIN_OK;
-}
-
-static rein_status place_all(planner *p) {
-    rein_program *program = p->program;
-    find_last_uses(p);
-    place_fixed(p);
-    for (int s = 0; s < program->n_steps; s++) {
-        reini_step *step = &program->step[s];
-        if (step->extent == REIN_STATIC)
-            continue;
-        REINI_TRY(place_tiles(p, step));
-        int64_t tiles = (program->extent[step->extent].capacity + program->tile - 1) / program->tile;
-        if (step->lane_size > 0)
-            step->lanes = tiles < MAX_LANES ? (int)tiles : MAX_LANES;
-        if (step->lanes * step->lane_size > program->lane_total)
-            program->lane_total = step->lanes * step->lane_size;
     }
     return REIN_OK;
 }
@@ -506,7 +220,7 @@ static int choose_tile(const rein_graph *g, const rein_compile_opts *opts) {
     return largest >= 64 ? 64 : 32;
 }
 
-static rein_status plan(planner *p, const rein_compile_opts *opts) {
+static rein_status plan(reini_plan_maker *p, const rein_compile_opts *opts) {
     rein_program *program = p->program;
     program->real = p->g->real;
     program->tile = choose_tile(p->g, opts);
@@ -520,18 +234,18 @@ static rein_status plan(planner *p, const rein_compile_opts *opts) {
     REINI_TRY(copy_nodes(p));
     REINI_TRY(choose_tables(p, opts));
     mark_live(p);
-    fuse(p);
-    pack_weights(p);
+    reini_plan_fuse(p);
+    reini_plan_pack(p);
     make_steps(p);
     REINI_TRY(choose_kernels(p));
-    return place_all(p);
+    return reini_plan_place(p);
 }
 
 rein_status rein_compile(rein_graph *g, const rein_compile_opts *opts, rein_program **out) {
     static const rein_compile_opts automatic;
     if (g->status != REIN_OK)
         return reini_fail(g->status, "%s", g->error);
-    planner p = {.g = g, .program = REINI_NEW(rein_program)};
+    reini_plan_maker p = {.g = g, .program = REINI_NEW(rein_program)};
     if (p.program == NULL)
         return reini_fail_memory(sizeof *p.program, "a program");
     rein_status status = plan(&p, opts != NULL ? opts : &automatic);

@@ -267,7 +267,16 @@ static void refused(const recipe *from, const rein_env_type *env, const char *mo
 }
 
 static void test_what_does_not_fit_is_refused(void **state) {
+    rein_env_type pictures = same, numbers = same;
+    pictures.id = "test/Pictures-v0";
+    pictures.obs = (rein_space){.kind = REIN_SPACE_IMAGE, .size = 48, .shape = {3, 4, 4}};
+    numbers.id = "test/Numbers-v0";
+    numbers.obs = (rein_space){.kind = REIN_SPACE_DISCRETE, .size = 1, .n = {5}};
     for (int k = 0; k < RECIPES; k++) {
+        refused(&recipes[k], &pictures, "",
+                "needs box observations, test/Pictures-v0 gives images: ppo, a2c and trpo fit");
+        refused(&recipes[k], &numbers, "",
+                "needs box observations, test/Numbers-v0 gives others: ppo, a2c and trpo fit");
         refused(&recipes[k], &reini_env_cartpole, "", "needs box actions, CartPole-v1 takes others");
         refused(&recipes[k], &reini_env_pendulum, "gradient_steps=0", "gradient_steps");
         refused(&recipes[k], &reini_env_pendulum, "n_envs=8 buffer_size=7", "buffer_size: 7");

@@ -85,6 +85,24 @@ static void test_help_lists_every_field(void **state) {
     }
 }
 
+/* ---- lists ---------------------------------------------------------------------------------------------- */
+
+static void test_list_says_what_is_absent(void **state) {
+    (void)state;
+    command c = run_expect(0, "list", "envs");
+    assert_non_null(strstr(c.out, "CartPole-v1"));
+#ifdef REIN_HAVE_MUJOCO
+    assert_non_null(strstr(c.out, "Hopper-v4"));
+    assert_null(strstr(c.out, "libmujoco"));
+#else
+    const char *end = strstr(c.out, "not in this build");
+    assert_non_null(end);
+    assert_non_null(strstr(end, "Hopper"));
+    assert_non_null(strstr(end, "libmujoco-dev"));
+#endif
+    command_release(&c);
+}
+
 /* ---- wrong usage ---------------------------------------------------------------------------------------- */
 
 static void test_unknown_names(void **state) {
@@ -382,6 +400,7 @@ int main(void) {
         cmocka_unit_test(test_help_of_every_verb),
         cmocka_unit_test(test_help_of_every_algorithm),
         cmocka_unit_test(test_help_lists_every_field),
+        cmocka_unit_test(test_list_says_what_is_absent),
         cmocka_unit_test(test_unknown_names),
         cmocka_unit_test(test_missing_and_superfluous),
         cmocka_unit_test(test_no_arguments),

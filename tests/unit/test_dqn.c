@@ -575,8 +575,14 @@ static void refuse(const rein_env_type *env, const char *settings, const char *w
 }
 
 static void test_what_does_not_fit_is_refused(void **state) {
-    refuse(&reini_env_pendulum, "", "dqn needs one discrete action, Pendulum-v1");
-    refuse(&reini_env_identity_multi_discrete, "", "one discrete action");
+    rein_env_type steered = pictures;
+    steered.act = reini_env_pendulum.act;
+    refuse(&reini_env_pendulum, "",
+           "dqn needs one discrete action, Pendulum-v1 takes others: sac, td3 or ppo fit");
+    refuse(&reini_env_identity_multi_discrete, "", "takes others: ppo, a2c and trpo fit");
+    /* sac and td3 see no images */
+    refuse(&steered, "encoder=minatar",
+           "one discrete action, test/Pictures-v0 takes others: ppo, a2c and trpo fit");
     refuse(&pictures, "encoder=impala", "images of 3 x 4 x 4 (channels x height x width) are too small");
     refuse(&reini_env_cartpole, "buffer_size=4 n_envs=5",
            "buffer_size: 4 is less than one step of n_envs = 5");

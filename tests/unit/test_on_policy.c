@@ -30,6 +30,14 @@ static const recipe recipes[] = {
     {"reinforce", &reini_env_pendulum, "n_envs=3 hidden=33,17 variance_every=1 baseline=mean"},
     {"reinforce", &reini_env_identity_masked,
      "n_envs=4 returns=total baseline=none normalize_advantage=true"},
+    {"cpo", &reini_env_cost_grid, "n_envs=7 n_steps=41 batch_size=111 cost_limit=1,0.5 hidden=17"},
+    {"cpo", &reini_env_cost_grid,
+     "n_envs=5 n_steps=64 batch_size=64 cost_limit=inf,0.1 sub_sampling_factor=2 norm_reward=true"},
+    {"ppo", &reini_env_cost_grid, "n_envs=7 n_steps=41 batch_size=77 cost_limit=1,inf pid_kd=0.2 hidden=17"},
+    {"ppo", &reini_env_cost_grid,
+     "n_envs=6 n_steps=32 batch_size=64 cost_limit=2,0.5 multiplier=gradient gru=9 sequence=8"},
+    {"ppo", &reini_env_pendulum,
+     "n_envs=5 n_steps=40 batch_size=50 reference=initial reference_kl=0.01 norm_obs=running"},
     {"reinforce", &reini_env_time_limit, "n_envs=9 episodes_per_env=5 ent_coef=lin_0.1 batch_size=33"},
 };
 enum { RECIPES = sizeof recipes / sizeof *recipes };

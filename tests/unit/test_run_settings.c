@@ -222,8 +222,9 @@ static void described_algorithms_are_found(void **state) {
         for (int k = 0; k < info.n_fields; k++) {
             int n;
             const rein_field *fields = rein_run_fields(&n);
-            /* a name means one thing */
-            assert_int_equal(rein_fields_find(fields, n, info.fields[k].name), -1);
+            /* a name means one thing; methods on text have settings of a run of their own */
+            if (strcmp(info.family, "language") != 0)
+                assert_int_equal(rein_fields_find(fields, n, info.fields[k].name), -1);
         }
     }
     assert_false(rein_algo_at(-1, &info));

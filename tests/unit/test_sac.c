@@ -727,7 +727,7 @@ static void test_what_does_not_fit_is_refused(void **state) {
     endless.act = (rein_space)REINI_BOX(1, NULL, NULL);
     refuse(&reini_env_cartpole, "", "sac needs box actions, CartPole-v1 takes others: dqn or ppo fit");
     refuse(&reini_env_identity_multi_discrete, "", "sac needs box actions");
-    refuse(&pictures, "", "sac needs box observations; test/Pictures-v0");
+    refuse(&pictures, "", "sac needs box observations, test/Pictures-v0 gives images: ppo, a2c and trpo fit");
     refuse(&reini_env_pendulum, "buffer_size=4 n_envs=5",
            "buffer_size: 4 is less than one step of n_envs = 5");
     refuse(&reini_env_pendulum, "gradient_steps=0", "gradient_steps: 0 learns nothing");

@@ -389,8 +389,10 @@ static rein_status dqn_check(const void *config, const reini_context *context) {
     reini_encode encode;
     REINI_TRY(reini_encode_init(&encode, &env->obs, c->encoder, c->image_scale));
     if (env->act.kind != REIN_SPACE_DISCRETE)
-        return reini_fail(REIN_USAGE, "dqn needs one discrete action, %s takes others: sac, td3 or ppo fit",
-                          env->id);
+        return reini_fail(REIN_USAGE, "dqn needs one discrete action, %s takes others: %s", env->id,
+                          env->act.kind == REIN_SPACE_BOX && env->obs.kind == REIN_SPACE_BOX
+                              ? "sac, td3 or ppo fit"
+                              : "ppo, a2c and trpo fit");
     if (c->buffer_size < c->n_envs)
         return reini_fail(REIN_USAGE, "buffer_size: %lld is less than one step of n_envs = %lld environments",
                           (long long)c->buffer_size, (long long)c->n_envs);

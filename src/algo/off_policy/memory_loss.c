@@ -99,7 +99,8 @@ rein_status reini_loss_check(const char *name, const reini_context *context, int
     if (env->act.kind != REIN_SPACE_BOX)
         return reini_fail(REIN_USAGE, "%s needs box actions, %s takes others: dqn or ppo fit", name, env->id);
     if (env->obs.kind != REIN_SPACE_BOX)
-        return reini_fail(REIN_USAGE, "%s needs box observations; %s has others", name, env->id);
+        return reini_fail(REIN_USAGE, "%s needs box observations, %s gives %s: ppo, a2c and trpo fit", name,
+                          env->id, env->obs.kind == REIN_SPACE_IMAGE ? "images" : "others");
     if (buffer_size < n_envs)
         return reini_fail(REIN_USAGE, "buffer_size: %lld is less than one step of n_envs = %lld environments",
                           (long long)buffer_size, (long long)n_envs);

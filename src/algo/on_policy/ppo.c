@@ -480,6 +480,9 @@ static rein_policy *ppo_policy(void *self) {
     return &((ppo *)self)->base.policy->base;
 }
 
+/* PPO on language models: algo/language/ppo_text.c */
+extern const struct reini_language reini_ppo_language;
+
 const reini_algo reini_algo_ppo = {
     .name = "ppo",
     .doc =
@@ -499,4 +502,5 @@ const reini_algo reini_algo_ppo = {
     .visit = ppo_visit,
     .extend = ppo_extend,
     .policy = ppo_policy,
+    .language = &reini_ppo_language,
 };

@@ -1,0 +1,252 @@
+/*
+ * preference_run.c - setting up, the reference's pass over the data, the update, saving.
+ */
+#include <math.h>
+#include <string.h>
+#include "algo/language/preference_run.h"
+
+enum { PROBE_TOKENS = 64 };
+
+/* ---- setting up ------------------------------------------------------------------------------------------ */
+
+rein_status reini_preference_check(const reini_lm_settings *s) {
+    if (reini_lm_given(s->init) && !reini_lm_given(s->tokenizer))
+        return reini_fail(REIN_USAGE, "init: random weights have no tokenizer: name the folder of one with "
+                                      "--tokenizer");
+    if (!reini_lm_given(s->data))
+        return reini_fail(REIN_USAGE, "no data: give a file of JSON lines with --data");
+    if (reini_lm_given(s->eval_data) && s->validation_split > 0)
+        return reini_fail(REIN_USAGE, "eval_data and validation_split: one of them, not both");
+    if (s->max_steps < 0 && s->num_train_epochs <= 0)
+        return reini_fail(REIN_USAGE, "num_train_epochs is 0 and max_steps is not given: nothing to do");
+    return REIN_OK;
+}
+
+/* context that the network has, and ids that its embedding has */
+static rein_status fit_model(const reini_preference_run *run, const reini_lm_reader *reader,
+                             int *max_length) {
+    const reini_lm_shape *shape = &run->learner.weights->shape;
+    int vocabulary = reini_tokenizer_size(reini_lm_reader_tokenizer(reader));
+    if (vocabulary > shape->vocabulary)
+        return reini_fail(
+            REIN_MISMATCH,
+            "the tokenizer has ids up to %d and the model's embedding %d rows: they do not belong "
+            "together",
+            vocabulary - 1, shape->vocabulary);
+    if (shape->context > 0 && *max_length > shape->context) {
+        *max_length = shape->context;
+        reini_log(REIN_LOG_INFO, "max_length: %d, the context of the model", *max_length);
+    }
+    return REIN_OK;
+}
+
+static rein_status read_data(reini_preference_run *run, reini_lm_reader *reader,
+                             const reini_preference_opts *opts) {
+    const reini_lm_settings *s = run->settings;
+    REINI_TRY(reini_preference_read(&run->train, s->data, reader, opts));
+    reini_preference_log(&run->train, s->data, opts->max_length);
+    if (reini_lm_given(s->eval_data)) {
+        REINI_TRY(reini_preference_read(&run->eval, s->eval_data, reader, opts));
+        reini_preference_log(&run->eval, s->eval_data, opts->max_length);
+    }
+    if (s->validation_split > 0)
+        REINI_TRY(reini_preference_split(&run->train, s->validation_split,
+                                         reini_lm_seed((uint64_t)s->seed, "validation", 0), &run->eval));
+    return REIN_OK;
+}
+
+rein_status reini_preference_run_open(reini_preference_run *run, const reini_lm_settings *s, int labels,
+                                      const reini_lm_context *context, reini_preference_opts *opts) {
+    reini_lm_reader *reader = NULL;
+    run->settings = s;
+    opts->max_length = (int)s->max_length;
+    opts->skip_bad = s->skip_bad_rows != 0;
+    REINI_TRY(reini_lm_learner_open(&run->learner, s, labels, context->pool));
+    REINI_TRY(reini_lm_reader_open(reini_lm_given(s->tokenizer) ? s->tokenizer : s->model,
+                                   reini_lm_given(s->chat_template) ? s->chat_template : NULL, &reader));
+    rein_status status = fit_model(run, reader, &opts->max_length);
+    if (status == REIN_OK)
+        status = read_data(run, reader, opts);
+    reini_lm_reader_free(reader);
+    return status;
+}
+
+static void widen(reini_pair_room *room, const reini_pair_room *other) {
+    room->tokens = other->tokens > room->tokens ? other->tokens : room->tokens;
+    room->documents = other->documents > room->documents ? other->documents : room->documents;
+    room->groups = other->groups > room->groups ? other->groups : room->groups;
+    room->longest = other->longest > room->longest ? other->longest : room->longest;
+}
+
+static rein_status room_for(const reini_preference_run *run, int passes, reini_pair_room *room) {
+    const reini_lm_settings *s = run->settings;
+    for (int pass = passes ? 0 : REINI_ALL_ANSWERS; pass < (passes ? passes : 0); pass++) {
+        reini_pair_room one;
+        REINI_TRY(reini_pair_room_of(&run->train, s->per_device_train_batch_size, pass, &one));
+        widen(room, &one);
+        if (run->eval.n == 0)
+            continue;
+        REINI_TRY(reini_pair_room_of(&run->eval, s->per_device_eval_batch_size, pass, &one));
+        widen(room, &one);
+    }
+    return REIN_OK;
+}
+
+/* the beginning of the first document: what a saved model is tried on */
+static rein_status make_probe(reini_preference_run *run) {
+    int n = reini_preference_length(&run->train, 0);
+    uint8_t scored[PROBE_TOKENS] = {0};
+    REINI_TRY(reini_packed_new(PROBE_TOKENS, 1, &run->probe));
+    reini_packed_add(run->probe, run->train.token, scored, n < PROBE_TOKENS ? n : PROBE_TOKENS);
+    return REIN_OK;
+}
+
+rein_status reini_preference_run_prepare(reini_preference_run *run, int passes) {
+    reini_pair_room room = {0};
+    REINI_TRY(reini_preference_digest(&run->train, run->digest));
+    REINI_TRY(reini_lm_course_init(&run->course, run->settings, run->train.n));
+    REINI_TRY(room_for(run, passes, &room));
+    if (room.tokens < PROBE_TOKENS)
+        room.tokens = PROBE_TOKENS;
+    REINI_TRY(reini_lm_learner_prepare(&run->learner, run->settings, room.tokens, room.documents));
+    REINI_TRY(reini_pair_batch_new(&run->batch, &room));
+    return make_probe(run);
+}
+
+void reini_preference_run_release(reini_preference_run *run) {
+    reini_lm_learner_release(&run->learner);
+    reini_lm_course_release(&run->course);
+    reini_preference_release(&run->train);
+    reini_preference_release(&run->eval);
+    reini_pair_batch_release(&run->batch);
+    reini_packed_free(run->probe);
+    reini_free(run->reference[0]);
+    reini_free(run->reference[1]);
+}
+
+/* ---- the reference --------------------------------------------------------------------------------------- */
+
+static rein_status keep_sums(const reini_preference_run *run, const reini_preference *data,
+                             double *reference) {
+    const reini_pair_batch *b = &run->batch;
+    for (int g = 0; g < b->groups; g++)
+        for (int d = b->first[g]; d < b->first[g + 1]; d++) {
+            reference[b->document[d]] = b->sum[d];
+            if (!isfinite(b->sum[d]))
+                return reini_fail(REIN_FORMAT,
+                                  "the row of line %lld has a log-probability of %g under the model before "
+                                  "training: its weights are not finite, or too large",
+                                  (long long)data->line[b->group[g]], b->sum[d]);
+        }
+    return REIN_OK;
+}
+
+static rein_status pass_over(reini_preference_run *run, const reini_preference *data, int64_t size,
+                             int passes, double *reference) {
+    for (int64_t from = 0; from < data->n; from += size) {
+        reini_lm_span span = {from, data->n - from < size ? data->n - from : size};
+        for (int pass = passes ? 0 : REINI_ALL_ANSWERS; pass < (passes ? passes : 0); pass++) {
+            reini_pair_batch_gather(&run->batch, data, NULL, span, pass);
+            reini_lm_learner_forward(&run->learner, run->batch.packed, 0);
+            reini_pair_batch_score(&run->batch, run->learner.lm);
+            REINI_TRY(keep_sums(run, data, reference));
+        }
+    }
+    return REIN_OK;
+}
+
+rein_status reini_preference_run_reference(reini_preference_run *run, int passes) {
+    const reini_preference *data[2] = {&run->train, &run->eval};
+    int64_t size[2] = {run->settings->per_device_train_batch_size, run->settings->per_device_eval_batch_size};
+    for (int i = 0; i < 2 && data[i]->n > 0; i++) {
+        run->reference[i] = REINI_NEW_ARRAY(double, (size_t)data[i]->first[data[i]->n]);
+        if (!run->reference[i])
+            return reini_fail_memory((size_t)data[i]->first[data[i]->n] * 8,
+                                     "the reference's log-probabilities");
+        REINI_TRY(pass_over(run, data[i], size[i], passes, run->reference[i]));
+    }
+    return REIN_OK;
+}
+
+/* ---- an update ------------------------------------------------------------------------------------------- */
+
+reini_lm_span reini_preference_run_begin(reini_preference_run *run) {
+    reini_lm_learner_begin(&run->learner);
+    return reini_lm_course_update(&run->course);
+}
+
+uint64_t reini_preference_run_key(const reini_preference_run *run, int64_t i) {
+    return run->dropout ? reini_lm_course_key(&run->course, i) : 0;
+}
+
+void reini_preference_run_finish(reini_preference_run *run, int64_t tokens, const double *own, int n_own) {
+    double rate = reini_lm_course_rate(&run->course);
+    rein_optim_result result = reini_lm_learner_update(&run->learner, rate);
+    reini_lm_course_made(&run->course, result, tokens);
+    run->report.rate = rate;
+    run->report.norm = result.grad_norm;
+    for (int i = 0; i < n_own; i++)
+        if (!isnan(own[i])) {
+            run->report.sum[i] += own[i];
+            run->report.count[i]++;
+        }
+}
+
+void reini_preference_run_report(reini_preference_run *run, double *metric, int n_own) {
+    enum { TOKENS, RATE, NORM, EPOCH, STEP };
+    reini_lm_progress p;
+    reini_lm_course_progress(&run->course, &p);
+    for (int i = 0; i < n_own; i++) {
+        metric[i] = run->report.sum[i] / run->report.count[i];
+        run->report.sum[i] = run->report.count[i] = 0;
+    }
+    metric += n_own;
+    metric[TOKENS] = (double)p.tokens;
+    metric[RATE] = run->report.rate;
+    metric[NORM] = run->report.norm;
+    metric[EPOCH] = p.epoch;
+    metric[STEP] = (double)p.step;
+}
+
+/* ---- for the run ----------------------------------------------------------------------------------------- */
+
+void reini_preference_run_progress(const void *self, reini_lm_progress *out) {
+    reini_lm_course_progress(&((const reini_preference_run *)self)->course, out);
+}
+
+bool reini_preference_run_can_evaluate(const void *self) {
+    return ((const reini_preference_run *)self)->eval.n > 0;
+}
+
+int64_t reini_preference_run_epoch_steps(const void *self) {
+    return ((const reini_preference_run *)self)->course.epoch_steps;
+}
+
+rein_status reini_preference_run_visit(void *self, reini_archive *ar) {
+    reini_preference_run *run = self;
+    uint8_t digest[32];
+    memcpy(digest, run->digest, sizeof digest);
+    REINI_TRY(reini_archive_bytes(ar, "data.digest", digest, sizeof digest));
+    if (memcmp(digest, run->digest, sizeof digest) != 0)
+        return reini_fail(
+            REIN_MISMATCH,
+            "%s: not the data that the run began with, or not its tokenizer or template; put them "
+            "back, or start a new run",
+            run->settings->data);
+    REINI_TRY(reini_lm_course_visit(&run->course, ar));
+    REINI_TRY(reini_archive_bytes(ar, "report", &run->report, sizeof run->report));
+    return reini_lm_learner_visit(&run->learner, ar);
+}
+
+rein_status reini_preference_run_save(void *self, const char *folder) {
+    reini_preference_run *run = self;
+    return reini_lm_learner_save(&run->learner, run->settings, folder, run->probe);
+}
+
+const char *reini_preference_run_folder(const void *self) {
+    return ((const reini_preference_run *)self)->learner.lora ? "adapter" : "model";
+}
+
+rein_status reini_preference_run_digest(const void *self, char out[65]) {
+    return reini_lm_learner_digest(&((const reini_preference_run *)self)->learner, out);
+}
