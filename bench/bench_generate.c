@@ -3,6 +3,7 @@
  * the same memory can be read.
  *
  *     bench_generate [--batch 1,16] [--new 256] [--prompt 16] [--dtype bf16|f32] [--threads 2] [--qwen]
+ *                    [--rounds 3]
  *
  * A step of decoding reads every weight once (the embedding as the head) and the keys and values so far: that many bytes
  * at the speed of a plain read by the same threads is the floor, and the share of it is what is printed.
@@ -118,7 +119,7 @@ static void on_token(void *user, int request, int sample) {
         s->first = s->last;
 }
 
-static void measure(const reini_lm_weights *w, rein_pool *pool, int batch, int prompt, int new) {
+static void measure(const reini_lm_weights *w, rein_pool *pool, int batch, int prompt, int new, int rounds) {
     reini_generator_opts opts = {.slots = batch, .capacity = prompt + new};
     reini_generator *g;
     reini_request *requests = calloc((size_t)batch, sizeof *requests);
@@ -139,7 +140,7 @@ static void measure(const reini_lm_weights *w, rein_pool *pool, int batch, int p
     int64_t bytes =
         reini_lm_weights_count(w) * (w->products == REIN_BF16 ? 2 : 4) + layer * batch * (prompt + new / 2);
     double floor = 1e9, best = 1e9, first = 1e9;
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < rounds; k++) {
         /* in turn, so that a busy machine slows both */
         double seconds = read_seconds(pool, bytes);
         floor = seconds < floor ? seconds : floor;
@@ -170,7 +171,7 @@ static void measure(const reini_lm_weights *w, rein_pool *pool, int batch, int p
 
 int main(int argc, char **argv) {
     const char *batches = "1,16", *dtype = "bf16";
-    int new = 256, prompt = 16, threads = 2;
+    int new = 256, prompt = 16, threads = 2, rounds = 3;
     reini_lm_shape shape = smollm2();
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
@@ -188,17 +189,19 @@ int main(int argc, char **argv) {
             prompt = atoi(value);
         else if (strcmp(argv[i], "--threads") == 0)
             threads = atoi(value);
+        else if (strcmp(argv[i], "--rounds") == 0)
+            rounds = atoi(value);
         i++;
     }
     rein_pool *pool = threads > 1 ? rein_pool_new(threads) : NULL;
     reini_lm_weights *w;
-    if (new < 2 || prompt < 1 ||
+    if (new < 2 || prompt < 1 || rounds < 1 ||
         reini_lm_weights_random(&shape, strcmp(dtype, "f32") == 0 ? REIN_F32 : REIN_BF16, 1, &w) != REIN_OK)
         fail("weights");
     printf("%s, %.1f M parameters, %s, %d threads, %s\n", reini_family_name(shape.family),
            1e-6 * (double)reini_lm_weights_count(w), dtype, threads, rein_cpu_level());
     for (const char *at = batches; *at; at = strchr(at, ',') ? strchr(at, ',') + 1 : "")
-        measure(w, pool, atoi(at), prompt, new);
+        measure(w, pool, atoi(at), prompt, new, rounds);
     reini_lm_weights_free(w);
     rein_pool_free(pool);
     return 0;

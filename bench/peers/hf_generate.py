@@ -2,7 +2,7 @@
 """Tokens a second of Transformers' generate on the CPU, random weights: one JSON line a batch size.
 
     hf_generate.py [--batch 1,16] [--new 256] [--prompt 16] [--dtype bf16|f32] [--threads 2] [--shape smollm2|qwen2.5]
-                   [--model DIR]     a folder instead, with the time from process start to the first token
+    hf_generate.py --model DIR --text PROMPT [--dtype ...] [--threads 2]    time from process start to the first token's text
 
 The same work as bench_generate: sampling at temperature 1 from the whole vocabulary, no token ends an answer. ms_step is
 of decoding alone: the time of all tokens minus that of the first.
@@ -47,6 +47,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--shape", default="smollm2", choices=list(SHAPES))
     parser.add_argument("--model")
+    parser.add_argument("--text", default="The")
     parser.add_argument("--repeat", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -63,8 +64,11 @@ def main():
         return time.perf_counter() - start
 
     if args.model:
-        run(1, 1)
-        print(json.dumps({"first_token_s": time.time() - started, "import_s": imported - started}))
+        tokenizer = transformers.AutoTokenizer.from_pretrained(args.model)
+        answer = model.generate(**tokenizer(args.text, return_tensors="pt"), do_sample=False, max_new_tokens=1)
+        text = tokenizer.decode(answer[0])
+        print(json.dumps({"first_token_s": time.time() - started, "import_s": imported - started, "text": text}))
+        return
     for batch in (int(b) for b in args.batch.split(",")):
         run(batch, 2)
         first = min(run(batch, 1) for _ in range(args.repeat))

@@ -82,10 +82,6 @@ static void print_language_fields(const rein_algo_info *algo) {
 static void print_train_fields(const rein_algo_info *algo) {
     int n;
     const rein_field *fields = rein_run_fields(&n);
-    if (algo && strcmp(algo->family, "language") == 0) {
-        print_language_fields(algo);
-        return;
-    }
     cli_help_fields("fields of every run, with their defaults (presets differ)", "", fields, n);
     if (algo) {
         char heading[128];
@@ -109,6 +105,9 @@ static void print_wrap_fields(void) {
 }
 
 void cli_help_verb(const cli_verb *verb, const rein_algo_info *algo) {
+    bool text = verb == &cli_verb_train && algo && strcmp(algo->family, "language") == 0;
+    if (text)
+        verb = &cli_verb_train_text;
     printf("usage: rein %s\n\n", verb->usage);
     if (algo)
         printf("%s: %s\n", algo->name, algo->doc);
@@ -117,7 +116,9 @@ void cli_help_verb(const cli_verb *verb, const rein_algo_info *algo) {
     if (verb->example)
         printf("Example: %s\n", verb->example);
     print_options(verb);
-    if (verb == &cli_verb_train)
+    if (text)
+        print_language_fields(algo);
+    else if (verb == &cli_verb_train)
         print_train_fields(algo);
     else if (verb == &cli_verb_bench)
         cli_help_benchmarks();

@@ -8,19 +8,31 @@
 /* columns of the picture at the end, where stdout is not a terminal */
 enum { WIDTH = 100 };
 
+/* the first ones are of runs in environments alone */
 static const cli_option options[] = {
     CLI_TEXT("env", "ID", "environment to train in; `rein list envs` shows them"),
     CLI_MDP,
     CLI_TEXT("preset", "NAME", "tuned settings to start from (`rein list presets`), or none; default: tuned"),
-    CLI_TEXT("config", "FILE", "config.json of another run, applied after the preset and before the flags"),
     CLI_COUNT("seeds", "1", 1, 1000,
               "runs with seeds seed, seed + 1, ...; the summary gives spread and interval"),
+    CLI_ASCII,
+    CLI_TEXT("config", "FILE", "config.json of another run, applied after the preset and before the flags"),
     CLI_TEXT("out", "DIR", "run directory; by default a new one under runs/"),
     CLI_TEXT("resume", "DIR", "continue this run with its own settings; a larger --steps extends it"),
     CLI_SWITCH("force", "replace an existing run directory"),
-    CLI_ASCII,
     CLI_SWITCH("json", "end with one JSON object on stdout"),
     CLI_SWITCH("quiet", "no progress, warnings and errors only"),
+};
+enum { ENV_OPTIONS = 5 };
+
+const cli_verb cli_verb_train_text = {
+    "train",
+    "train ALGO --model DIR --data FILE [--FIELD=VALUE ...] | train --resume DIR",
+    "train a language model",
+    "rein train sft --model SmolLM2-135M --data rows.jsonl --dtype bf16",
+    options + ENV_OPTIONS,
+    sizeof options / sizeof *options - ENV_OPTIONS,
+    NULL,
 };
 
 static bool is_language(const rein_algo_info *algo) {
@@ -180,17 +192,28 @@ static int train(cli_args *args, const char *algo) {
     return cli_switch(args, "quiet") ? CLI_DONE : print_picture(&summary, cli_switch(args, "ascii"));
 }
 
+/* methods of both worlds train a language model when one is named */
+static bool names_model(int argc, char **argv) {
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--model") == 0 || strncmp(argv[i], "--model=", 8) == 0 ||
+            strcmp(argv[i], "--init") == 0 || strncmp(argv[i], "--init=", 7) == 0)
+            return true;
+    return false;
+}
+
 static int run(int argc, char **argv) {
     cli_args args = {.options = options, .n_options = cli_verb_train.n_options, .pass_env = true};
     rein_algo_info algo;
-    bool named = argc > 0 && argv[0][0] != '-';
+    bool named = argc > 0 && argv[0][0] != '-', text = false;
     if (named) {
         rein_status status = rein_algo_find(argv[0], &algo);
         if (status != REIN_OK)
             return cli_failed(status);
-        args.passed[1] = (cli_fields){algo.fields, algo.n_fields};
+        text = algo.text_fields && (is_language(&algo) || names_model(argc, argv));
+        args.passed[1] = text ? (cli_fields){algo.text_fields, algo.n_text_fields}
+                              : (cli_fields){algo.fields, algo.n_fields};
     }
-    if (!named || !is_language(&algo))
+    if (!text)
         args.passed[0].rows = rein_run_fields(&args.passed[0].n);
     args.pass_all = !named; /* a run or a config.json names the algorithm, and so its fields */
     snprintf(args.command, sizeof args.command, "rein train%s%s", named ? " " : "", named ? algo.name : "");
@@ -211,7 +234,7 @@ static int run(int argc, char **argv) {
 
 const cli_verb cli_verb_train = {
     "train",
-    "train ALGO --env ID [--FIELD=VALUE ...] | train sft --model DIR --data FILE | train --resume DIR "
+    "train ALGO --env ID [--FIELD=VALUE ...] | train ALGO --model DIR --data FILE | train --resume DIR "
     "[--steps N]",
     "train a policy or a language model",
     "rein train ppo --env CartPole-v1 --seed 1",

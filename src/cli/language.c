@@ -2,6 +2,7 @@
  * language.c - the summary of a run on a language model.
  */
 #include <math.h>
+#include <string.h>
 #include "cli.h"
 
 void cli_json_language(json_t *o, const rein_summary *s) {
@@ -21,20 +22,33 @@ void cli_json_language(json_t *o, const rein_summary *s) {
     cli_json_text(o, "run_dir", s->run_dir);
 }
 
+/* What was learned: of texts, a loss a token; of the other methods, the loss that they say. */
+static void add_losses(cli_table *table, const rein_summary *s) {
+    char line[256];
+    bool text = strcmp(s->algo, "sft") == 0;
+    if (text)
+        snprintf(line, sizeof line, "%.4f a token, perplexity %.4g", s->loss, exp(s->loss));
+    else
+        snprintf(line, sizeof line, "%.4f", s->loss);
+    cli_table_add(table, "loss", line, NULL);
+    if (!isfinite(s->eval_loss))
+        return;
+    if (text)
+        snprintf(line, sizeof line, "%.4f a token, perplexity %.4g, %.1f%% of tokens the likeliest",
+                 s->eval_loss, exp(s->eval_loss), 100 * s->eval_accuracy);
+    else
+        snprintf(line, sizeof line, "loss %.4f", s->eval_loss);
+    cli_table_add(table, "evaluation", line, NULL);
+    snprintf(line, sizeof line, "%.4f after update %lld, in %.180s/best", s->best_eval_loss,
+             (long long)s->best_step, s->run_dir);
+    cli_table_add(table, "best", line, NULL);
+}
+
 void cli_print_language(const rein_summary *s) {
     char line[256];
     printf("%s, seed %llu\n", s->algo, (unsigned long long)s->seed);
     cli_table *table = cli_table_new();
-    snprintf(line, sizeof line, "%.4f a token, perplexity %.4g", s->loss, exp(s->loss));
-    cli_table_add(table, "loss", line, NULL);
-    if (isfinite(s->eval_loss)) {
-        snprintf(line, sizeof line, "%.4f a token, perplexity %.4g, %.1f%% of tokens the likeliest",
-                 s->eval_loss, exp(s->eval_loss), 100 * s->eval_accuracy);
-        cli_table_add(table, "evaluation", line, NULL);
-        snprintf(line, sizeof line, "%.4f after update %lld, in %.180s/best", s->best_eval_loss,
-                 (long long)s->best_step, s->run_dir);
-        cli_table_add(table, "best", line, NULL);
-    }
+    add_losses(table, s);
     snprintf(line, sizeof line, "%lld updates, %lld tokens in %.1f s, %.0f tokens a second",
              (long long)s->env_steps, (long long)s->tokens, s->wall_s,
              (double)s->tokens / fmax(s->wall_s, 1e-9));

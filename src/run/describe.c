@@ -2,7 +2,7 @@
  * describe.c - what algorithms there are, as plain data for the command and for bindings.
  */
 #include <rein/run.h>
-#include "algo/algo.h"
+#include "algo/language/lm_algo.h"
 #include "base/base.h"
 
 static const char *family_text(reini_algo_family family) {
@@ -19,7 +19,9 @@ static void fill_info(rein_algo_info *info, const reini_algo *algo) {
                              .doc = algo->doc,
                              .family = family_text(algo->family),
                              .fields = algo->fields,
-                             .n_fields = algo->n_fields};
+                             .n_fields = algo->n_fields,
+                             .text_fields = algo->language ? algo->language->fields : NULL,
+                             .n_text_fields = algo->language ? algo->language->n_fields : 0};
 }
 
 int rein_algo_at(int i, rein_algo_info *info) {

@@ -148,7 +148,7 @@ static rein_status carry_out(const reini_language_setup *setup, const char *dir,
         status = reini_language_loop(&run);
     if (status == REIN_OK)
         status = summarize(&run, summary);
-    if (status == REIN_IO)
+    if (status == REIN_IO && run.metrics != NULL)
         status =
             reini_fail(status, "%s; what was saved before is intact: continue with `rein train --resume %s`",
                        rein_error(), dir);

@@ -291,6 +291,45 @@ static void test_adapters_in_bf16(void **state) {
     }
 }
 
+/* So many rows that adapters on bf16 results take them in several pieces: each row still drops its own numbers. */
+static void test_dropout_in_pieces(void **state) {
+    (void)state;
+    enum { TOKENS = 600, HIDDEN = 24 };
+    static float hidden[2][TOKENS * HIDDEN];
+    static int32_t many[TOKENS];
+    static const int32_t start[] = {0, 200, 400, TOKENS};
+    pass_tokens(many, TOKENS, SMALL_LM_VOCABULARY);
+    for (int half = 0; half < 2; half++) {
+        reini_lm_weights *w = pass_weights(REINI_LLAMA, half ? REIN_BF16 : REIN_F32);
+        reini_lora_opts opts = {.rank = 3, .alpha = 9, .dropout = 0.5, .seed = 3};
+        reini_lm_opts size = {.tokens = TOKENS, .documents = 3, .train = true};
+        reini_lm_batch batch = {
+            .tokens = TOKENS, .documents = 3, .token = many, .start = start, .dropout = 4};
+        reini_lora *lora;
+        reini_lm *lm;
+        assert_ok(reini_lora_targets(&w->shape, "all-linear", &opts.targets));
+        assert_ok(reini_lora_new(w, &opts, &lora));
+        float *at = rein_store_data(lora->store);
+        for (int64_t i = 0; i < rein_store_size(lora->store); i++)
+            at[i] += 0.2f * (float)wave(i);
+        assert_ok(reini_lm_new(w, lora, &size, NULL, &lm));
+        reini_lm_forward(lm, &batch);
+        memcpy(hidden[half], reini_lm_hidden(lm), sizeof hidden[half]);
+        reini_lm_free(lm);
+        reini_lora_free(lora);
+        reini_lm_weights_free(w);
+    }
+    for (int first = 0; first < TOKENS; first += 100) {
+        double error = 0, norm = 0;
+        for (int i = first * HIDDEN; i < (first + 100) * HIDDEN; i++) {
+            error += pow((double)hidden[1][i] - (double)hidden[0][i], 2);
+            norm += pow((double)hidden[0][i], 2);
+        }
+        if (!(sqrt(error / norm) <= 0.05))
+            fail_msg("rows from %d on: %g", first, sqrt(error / norm));
+    }
+}
+
 /* ---- pieces, in double ----------------------------------------------------------------------------------- */
 
 enum { WIDEST = 75 };
@@ -529,10 +568,15 @@ static void test_pieces(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pieces),   cmocka_unit_test(test_families),
-        cmocka_unit_test(test_values),   cmocka_unit_test(test_biases_and_scaled_rotation),
-        cmocka_unit_test(test_adapters), cmocka_unit_test(test_adapter_is_its_merge),
-        cmocka_unit_test(test_dropout),  cmocka_unit_test(test_adapters_in_bf16),
+        cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_families),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_biases_and_scaled_rotation),
+        cmocka_unit_test(test_adapters),
+        cmocka_unit_test(test_adapter_is_its_merge),
+        cmocka_unit_test(test_dropout),
+        cmocka_unit_test(test_adapters_in_bf16),
+        cmocka_unit_test(test_dropout_in_pieces),
     };
     return cmocka_run_group_tests(tests, make_tokens, NULL);
 }

@@ -138,6 +138,31 @@ static inline void rig_check_method(const char *name, const char *base, double s
     rig_free(&large);
 }
 
+/* creating a method fails in good order at every allocation it makes: nothing is left */
+static inline void rig_check_memory(const char *name, const char *settings) {
+    uint64_t live = 0;
+    rein_status status = REIN_NOMEM;
+    for (uint64_t n = 1; status == REIN_NOMEM; n += n < 60 ? 1 : 17) {
+        const reini_algo *algo = reini_algo_find(name);
+        rig r;
+        rig_steps(&r, name, 1, 0, settings); /* its config, and a state to see that it can be made */
+        algo->language->destroy(r.self);
+        r.self = NULL;
+        live = reini_memory_now().live_bytes;
+        reini_lm_context context = {.pool = r.pool};
+        reini_memory_fail(n, false);
+        status = algo->language->create(r.config, &context, &r.self);
+        reini_memory_fail(0, false);
+        if (status == REIN_OK)
+            algo->language->destroy(r.self);
+        r.self = NULL;
+        assert_int_equal(reini_memory_now().live_bytes, live);
+        assert_true(n > 3 || status == REIN_NOMEM);
+        rig_free(&r);
+    }
+    assert_ok(status);
+}
+
 /* a run of tests/golden/preference_trl/trl.json beside the method, column by column: the first update within 1e-5, those
  * after it within `share`, of a number or of 0.1 where it is smaller */
 static inline void rig_track(const char *name, const char *golden, int steps, const char *settings,

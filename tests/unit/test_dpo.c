@@ -167,11 +167,52 @@ static void test_bad_settings(void **state) {
                 "unpaired.jsonl:1: a row needs \"chosen\" and \"rejected\"");
 }
 
+/* a model of which one number is not finite is found before it is trained, at the first row that meets it */
+static void test_broken_model(void **state) {
+    (void)state;
+    static const char *const files[] = {"config.json", "tokenizer.json", "tokenizer_config.json",
+                                        "model.safetensors"};
+    char settings[2048];
+    snprintf(settings, sizeof settings, "model=%s data=" PREFERENCE_FILES "/few.jsonl max_length=40",
+             temp_dir);
+    for (int i = 0; i < 4; i++) {
+        char from[512];
+        size_t size;
+        snprintf(from, sizeof from, LM_MODEL "/%s", files[i]);
+        char *data = temp_read(from, &size);
+        if (i == 3)
+            memcpy(data + size - 4, &(float){NAN}, 4);
+        temp_write(temp_path(files[i]), data, size);
+        free(data);
+    }
+    rig_refuses("dpo", settings, REIN_FORMAT, "the row of line 1 has a log-probability of ");
+}
+
+/* steps that are far too long end in gradients that are not finite: those updates are left out, and said */
+static void test_divergence(void **state) {
+    (void)state;
+    rig r;
+    reini_lm_progress p;
+    rig_steps(&r, "dpo", 1, 12, BASE "learning_rate=100 max_grad_norm=0 lr_scheduler_type=constant");
+    r.method->progress(r.self, &p);
+    assert_int_equal(p.step, 12);
+    for (int i = 0; i < r.method->n_metrics; i++)
+        assert_true(p.skipped_updates > 0 || isfinite(r.metric[i]));
+    rig_free(&r);
+}
+
+static void test_out_of_memory(void **state) {
+    (void)state;
+    rig_check_memory("dpo", BASE "sync_ref_model=true");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gradients),  cmocka_unit_test(test_extremes),
-        cmocka_unit_test(test_first_loss), cmocka_unit_test(test_equivalences),
-        cmocka_unit_test(test_learns),     cmocka_unit_test(test_bad_settings),
+        cmocka_unit_test(test_gradients),     cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_first_loss),    cmocka_unit_test(test_equivalences),
+        cmocka_unit_test(test_learns),        cmocka_unit_test(test_bad_settings),
+        cmocka_unit_test(test_broken_model),  cmocka_unit_test(test_divergence),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, temp_dir_make, temp_dir_remove);
 }

@@ -79,11 +79,16 @@ static void test_bad_data(void **state) {
                 "ranked.jsonl:1: a row needs \"prompt\", \"completion\" and \"label\"");
 }
 
+static void test_out_of_memory(void **state) {
+    (void)state;
+    rig_check_memory("kto", BASE);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_equivalences), cmocka_unit_test(test_first_loss),
         cmocka_unit_test(test_one_kind),     cmocka_unit_test(test_learns),
-        cmocka_unit_test(test_bad_data),
+        cmocka_unit_test(test_bad_data),     cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, temp_dir_make, temp_dir_remove);
 }

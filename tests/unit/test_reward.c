@@ -182,6 +182,7 @@ static void test_command(void **state) {
     assert_ok(
         ask_opts(&plain_opts, "2 command(i=0; while read -r l; do i=$((i+1)); echo $i; done)", 3, 1, total));
     assert_true(total[0] == 2 && total[1] == 4 && total[2] == 6);
+    /* one process for both batches: it counts its lines */
     assert_ok(ask_opts(&plain_opts, "command(i=0; while read -r l; do i=`expr $i + 1`; echo $i; done)", 3, 2,
                        total));
     assert_true(total[0] == 4 && total[2] == 6);

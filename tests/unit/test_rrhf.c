@@ -66,12 +66,16 @@ static void test_bad_data(void **state) {
     rig_refuses("rrhf", "model=" LM_MODEL " data=" PREFERENCE_FILES "/none.jsonl", REIN_IO, "none.jsonl");
 }
 
+static void test_out_of_memory(void **state) {
+    (void)state;
+    rig_check_memory("rrhf", BASE);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_equivalences),
-        cmocka_unit_test(test_definition),
-        cmocka_unit_test(test_learns),
-        cmocka_unit_test(test_bad_data),
+        cmocka_unit_test(test_equivalences),  cmocka_unit_test(test_definition),
+        cmocka_unit_test(test_learns),        cmocka_unit_test(test_bad_data),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, temp_dir_make, temp_dir_remove);
 }

@@ -196,6 +196,26 @@ static void note_rows(reini_ppo_text *p, int64_t rows) {
     }
 }
 
+/* beside an adapter the score head's gradient is no part of the network's: d loss / d w = sum_t dV_t h_t */
+static void head_backward(reini_ppo_text *p) {
+    const reini_packed *b = p->rollout.batch;
+    const float *hidden = reini_lm_hidden(p->critic.lm);
+    float *to = reini_lora_head(p->critic.lora, p->critic.gradient);
+    int width = p->critic.weights->shape.hidden;
+    for (int i = 0; i < b->scored; i++)
+        for (int j = 0; j < width; j++)
+            to[j] += p->value_loss.dvalue[i] * hidden[(int64_t)b->row[i] * width + j];
+}
+
+static void critic_backward(reini_ppo_text *p) {
+    const reini_packed *b = p->rollout.batch;
+    if (p->critic.lora)
+        head_backward(p);
+    reini_lm_learner_backward_begin(&p->critic);
+    reini_lm_values_backward(p->critic.lm, b->scored, b->row, p->value_loss.dvalue);
+    reini_lm_backward(p->critic.lm);
+}
+
 static void learn_batch(reini_ppo_text *p, const int32_t *which, int n, double tokens, double loss[2]) {
     reini_text_rollout *r = &p->rollout;
     reini_text_rollout_pack(r, &r->now, which, n);
@@ -209,9 +229,7 @@ static void learn_batch(reini_ppo_text *p, const int32_t *which, int n, double t
     reini_lm_learner_backward_begin(&p->learner);
     reini_lm_score_backward(p->learner.lm, &scores, p->loss.dlogp, NULL);
     reini_lm_backward(p->learner.lm);
-    reini_lm_learner_backward_begin(&p->critic);
-    reini_lm_values_backward(p->critic.lm, r->batch->scored, r->batch->row, p->value_loss.dvalue);
-    reini_lm_backward(p->critic.lm);
+    critic_backward(p);
     note_rows(p, rows);
 }
 
@@ -242,6 +260,8 @@ void reini_ppo_learn(reini_ppo_text *p) {
     }
     rein_optim_result result = reini_lm_learner_update(&p->learner, rate);
     rein_optim_result critic = reini_lm_learner_update(&p->critic, rate);
+    if (p->critic.lora)
+        reini_lora_give_head(p->critic.lora, p->critic.weights);
     reini_lm_course_made(&p->course, result, tokens);
     reini_ppo_note(p, REINI_PPO_POLICY_LOSS, loss[0], 1);
     if (p->opts.value_weight > 0)

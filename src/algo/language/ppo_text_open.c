@@ -104,6 +104,8 @@ static rein_status open_critic(reini_ppo_text *p, const ppo_text_config *c, rein
     rein_status status = reini_lm_learner_open(&p->critic, s, 1, pool);
     if (status != REIN_OK)
         return reini_fail_in(status, "the critic: ");
+    if (p->critic.lora)
+        reini_lora_take_head(p->critic.lora, p->critic.weights);
     const reini_lm_shape *critic = &p->critic.weights->shape, *policy = &p->learner.weights->shape;
     if (critic->vocabulary < policy->vocabulary || critic->context < policy->context)
         return reini_fail(REIN_MISMATCH,
@@ -229,7 +231,10 @@ static rein_status visit(void *self, reini_archive *ar) {
     REINI_TRY(reini_lm_course_visit(&p->course, ar));
     REINI_TRY(reini_archive_bytes(ar, "report", &p->state, sizeof p->state));
     REINI_TRY(reini_lm_learner_visit(&p->learner, ar));
-    return reini_lm_learner_visit(&p->critic, ar);
+    REINI_TRY(reini_lm_learner_visit(&p->critic, ar));
+    if (reini_archive_loading(ar) && p->critic.lora)
+        reini_lora_give_head(p->critic.lora, p->critic.weights);
+    return REIN_OK;
 }
 
 static rein_status save(void *self, const char *folder) {

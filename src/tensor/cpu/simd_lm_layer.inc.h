@@ -63,8 +63,8 @@ WIDE_INLINE wf norm_unit(const reini_norm *n, norm_row r, int64_t j, int64_t lan
     return wf_mul(wf_sub(take(n->x, r.at + j, lanes, k.x_half), r.mean), r.scale);
 }
 
-WIDE_INLINE void norm_back_lanes(const reini_norm *n, norm_row r, wf mean_g, wf mean_gx, int64_t j, int64_t lanes,
-                                 const norm_kind k) {
+WIDE_INLINE void norm_back_lanes(const reini_norm *n, norm_row r, wf mean_g, wf mean_gx, int64_t j,
+                                 int64_t lanes, const norm_kind k) {
     wf xh = norm_unit(n, r, j, lanes, k), dy = take(n->dy, r.at + j, lanes, k.x_half);
     wf w = take(n->weight, j, lanes, false), g = wf_sub(wf_mul(dy, w), mean_g);
     wf dx = wf_mul(r.scale, wf_fnma(xh, mean_gx, g));
