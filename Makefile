@@ -8,6 +8,8 @@ WERROR ?= OFF
 DEMO ?= runs/demo
 # more for bench/compare.py; peers also come from REIN_PEER_RLTOOLS, REIN_PEER_RLTOOLS_MKL, REIN_PEER_PYTHON
 COMPARE ?=
+# and for bench/compare_lm.py; its peer comes from REIN_PEER_LM_PYTHON or REIN_PEER_PYTHON
+COMPARE_LM ?=
 
 all: setup
 	cmake --preset $(PRESET) -DREIN_WERROR=$(WERROR) -DCMAKE_INSTALL_PREFIX="$(PREFIX)" >/dev/null
@@ -34,6 +36,7 @@ bench: all
 	$(BUILD)/rein bench
 	@for program in $(BUILD)/bench/bench_*; do echo "$$program"; "$$program" || exit 1; done
 	@if command -v python3 >/dev/null; then python3 bench/compare.py --rein $(BUILD)/rein $(COMPARE); \
+	python3 bench/compare_lm.py --rein $(BUILD)/rein $(COMPARE_LM); \
 	else echo "python3 is missing: no comparison of whole runs"; fi
 
 install: all

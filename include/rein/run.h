@@ -191,7 +191,8 @@ typedef struct rein_algo_info {
     const char *name, *doc, *family;
     const rein_field *fields;
     int n_fields;
-    const rein_field *text_fields; /* with a language model: `fields`, or others where it trains both; NULL = it does not */
+    const rein_field *
+        text_fields; /* with a language model: `fields`, or others where it trains both; NULL = it does not */
     int n_text_fields;
 } rein_algo_info;
 /* i from 0; false past the end. */

@@ -40,7 +40,7 @@ rein_status reini_language_set(reini_language_setup *setup, const char *name, co
 /* ---- files ----------------------------------------------------------------------------------------------- */
 
 void reini_language_anchor(reini_language_setup *setup) {
-    static const char *const names[] = {"model",         "init", "adapter",  "tokenizer",
+    static const char *const names[] = {"model",         "init", "adapter",   "tokenizer",
                                         "chat_template", "data", "eval_data", "value_model"};
     char text[REIN_TEXT_MAX], whole[PATH_MAX];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
