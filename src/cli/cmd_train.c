@@ -192,13 +192,17 @@ static int train(cli_args *args, const char *algo) {
     return cli_switch(args, "quiet") ? CLI_DONE : print_picture(&summary, cli_switch(args, "ascii"));
 }
 
-/* methods of both worlds train a language model when one is named */
-static bool names_model(int argc, char **argv) {
+static bool names(int argc, char **argv, const char *option) {
+    size_t length = strlen(option);
     for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], "--model") == 0 || strncmp(argv[i], "--model=", 8) == 0 ||
-            strcmp(argv[i], "--init") == 0 || strncmp(argv[i], "--init=", 7) == 0)
+        if (strncmp(argv[i], option, length) == 0 && (argv[i][length] == '\0' || argv[i][length] == '='))
             return true;
     return false;
+}
+
+/* Methods of both worlds train a language model when one is named; beside an environment --init is that of its networks. */
+static bool names_model(int argc, char **argv) {
+    return names(argc, argv, "--model") || (names(argc, argv, "--init") && !names(argc, argv, "--env"));
 }
 
 static int run(int argc, char **argv) {

@@ -273,12 +273,13 @@ static rein_status resumes_language(const char *dir, bool *language) {
     return REIN_OK;
 }
 
-/* methods of both worlds train a language model when one is named */
+/* Methods of both worlds train a language model when one is named; beside an environment `init` is that of its networks. */
 static bool names_model(const rein_train_opts *opts) {
-    for (int i = 0; i < opts->n_settings; i++)
-        if (opts->settings[i].name &&
-            (strcmp(opts->settings[i].name, "model") == 0 || strcmp(opts->settings[i].name, "init") == 0))
+    for (int i = 0; i < opts->n_settings; i++) {
+        const char *name = opts->settings[i].name;
+        if (name && (strcmp(name, "model") == 0 || (strcmp(name, "init") == 0 && !opts->env)))
             return true;
+    }
     return false;
 }
 
