@@ -12,24 +12,23 @@
     "steps=3e5 hidden=256,256 batch_size=256 learning_rate=3e-4 learning_starts=10000 buffer_size=1e6"
 #define PPO_MUJOCO                                                                                           \
     "steps=1e6 n_envs=8 n_steps=256 batch_size=64 n_epochs=10 hidden=64,64 gamma=0.99 gae_lambda=0.95 "      \
-    "learning_rate=lin_3e-4 clip_range=0.2 ent_coef=0 vf_coef=0.25 norm_obs=running norm_reward=true "       \
-    "log_std_init=-1"
+    "learning_rate=lin_3e-4 clip_range=0.2 ent_coef=0 vf_coef=0.25 norm_obs=running norm_reward=true"
+/* a smaller deviation at the start: three times HalfCheetah's return, and a bad seed in three on Hopper */
+#define PPO_CALM PPO_MUJOCO " log_std_init=-1"
 #define TRPO_MUJOCO                                                                                          \
     "steps=1e6 n_envs=8 n_steps=256 gamma=0.99 gae_lambda=0.95 n_critic_updates=20 norm_obs=running "        \
     "norm_reward=true"
 
-#define ROBOT(name)                                                                                          \
+#define ROBOT(name, ppo)                                                                                     \
     {"sac", name "-*", "tuned", "the paper's networks and rates", SAC_MUJOCO},                               \
         {"td3", name "-*", "tuned", "the paper's method, networks of 256 units", TD3_MUJOCO},                \
-        {"ppo", name "-*", "tuned", "standardised observations and rewards, a falling step size",            \
-         PPO_MUJOCO},                                                                                        \
-    {                                                                                                        \
+        {"ppo", name "-*", "tuned", "standardised observations and rewards, a falling step size", ppo}, {    \
         "trpo", name "-*", "tuned", "standardised observations and rewards", TRPO_MUJOCO                     \
     }
 
 const rein_preset reini_presets_mujoco[] = {
-    ROBOT("HalfCheetah"),
-    ROBOT("Hopper"),
-    ROBOT("Walker2d"),
+    ROBOT("HalfCheetah", PPO_CALM),
+    ROBOT("Hopper", PPO_MUJOCO),
+    ROBOT("Walker2d", PPO_CALM),
     {0},
 };
