@@ -15,13 +15,15 @@ static const char *family_text(reini_algo_family family) {
 }
 
 static void fill_info(rein_algo_info *info, const reini_algo *algo) {
+    const reini_language *text = algo->language;
+    bool only_text = algo->family == REINI_LANGUAGE;
     *info = (rein_algo_info){.name = algo->name,
                              .doc = algo->doc,
                              .family = family_text(algo->family),
-                             .fields = algo->fields,
-                             .n_fields = algo->n_fields,
-                             .text_fields = algo->language ? algo->language->fields : NULL,
-                             .n_text_fields = algo->language ? algo->language->n_fields : 0};
+                             .fields = only_text ? text->fields : algo->fields,
+                             .n_fields = only_text ? text->n_fields : algo->n_fields,
+                             .text_fields = text ? text->fields : NULL,
+                             .n_text_fields = text ? text->n_fields : 0};
 }
 
 int rein_algo_at(int i, rein_algo_info *info) {

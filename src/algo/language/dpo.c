@@ -385,27 +385,16 @@ static const reini_language dpo_language = {
     .check = check,
     .create = create,
     .destroy = destroy,
-    .progress = reini_preference_run_progress,
     .step = step,
     .report = report,
-    .can_evaluate = reini_preference_run_can_evaluate,
-    .epoch_steps = reini_preference_run_epoch_steps,
     .evaluate = evaluate,
     .visit = visit,
-    .save = reini_preference_run_save,
-    .folder = reini_preference_run_folder,
-    .digest = reini_preference_run_digest,
+    REINI_PREFERENCE_FUNCTIONS,
 };
 
 const reini_algo reini_algo_dpo = {
     .name = "dpo",
     .doc = "direct preference optimization of a language model, and its kin",
     .family = REINI_LANGUAGE,
-    .fields = dpo_fields,
-    .n_fields = sizeof dpo_fields / sizeof *dpo_fields,
-    .config_size = sizeof(dpo_config),
-    .metrics = dpo_metrics,
-    .n_metrics = N_OWN + REINI_COURSE_METRICS,
-    .key_metric = METRIC_LOSS,
     .language = &dpo_language,
 };

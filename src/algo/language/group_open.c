@@ -118,3 +118,17 @@ const char *reini_group_folder(const void *self) {
 rein_status reini_group_digest(const void *self, char out[65]) {
     return reini_lm_learner_digest(&((const reini_group_policy *)self)->learner, out);
 }
+
+rein_status reini_group_create(const void *settings, const reini_group_opts *opts,
+                               const reini_lm_context *context, void **self) {
+    reini_group_policy *g = REINI_NEW(reini_group_policy);
+    if (!g)
+        return reini_fail_memory(sizeof *g, "a policy that learns from groups of answers");
+    rein_status status = reini_group_open(g, settings, opts, context);
+    if (status != REIN_OK) {
+        reini_group_destroy(g);
+        return status;
+    }
+    *self = g;
+    return REIN_OK;
+}

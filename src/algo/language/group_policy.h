@@ -103,6 +103,10 @@ rein_status reini_group_check(const reini_text_settings *settings, const reini_g
 rein_status reini_group_open(reini_group_policy *g, const void *settings, const reini_group_opts *opts,
                              const reini_lm_context *context);
 
+/* The same on the heap: the `create` of a descriptor. */
+rein_status reini_group_create(const void *settings, const reini_group_opts *opts,
+                               const reini_lm_context *context, void **self);
+
 /* Functions of a descriptor whose state is a reini_group_policy. */
 void reini_group_destroy(void *self);
 rein_status reini_group_step(void *self);
@@ -115,6 +119,22 @@ rein_status reini_group_visit(void *self, reini_archive *ar);
 rein_status reini_group_save(void *self, const char *folder);
 const char *reini_group_folder(const void *self);
 rein_status reini_group_digest(const void *self, char out[65]);
+
+/* what GRPO and RLOO put into their descriptors alike */
+/* clang-format off */
+#define REINI_GROUP_FUNCTIONS \
+    .destroy = reini_group_destroy, \
+    .progress = reini_group_progress, \
+    .step = reini_group_step, \
+    .report = reini_group_report, \
+    .can_evaluate = reini_group_can_evaluate, \
+    .epoch_steps = reini_group_epoch_steps, \
+    .evaluate = reini_group_evaluate, \
+    .visit = reini_group_visit, \
+    .save = reini_group_save, \
+    .folder = reini_group_folder, \
+    .digest = reini_group_digest
+/* clang-format on */
 
 /* ---- for tests ------------------------------------------------------------------------------------------- */
 

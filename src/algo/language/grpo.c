@@ -88,16 +88,7 @@ static rein_status check(const void *config) {
 
 static rein_status create(const void *config, const reini_lm_context *context, void **self) {
     reini_group_opts opts = opts_of(config);
-    reini_group_policy *g = REINI_NEW(reini_group_policy);
-    if (!g)
-        return reini_fail_memory(sizeof *g, "GRPO");
-    rein_status status = reini_group_open(g, config, &opts, context);
-    if (status != REIN_OK) {
-        reini_group_destroy(g);
-        return status;
-    }
-    *self = g;
-    return REIN_OK;
+    return reini_group_create(config, &opts, context, self);
 }
 
 static const reini_language grpo_language = {
@@ -113,28 +104,12 @@ static const reini_language grpo_language = {
     .best_is_high = true,
     .check = check,
     .create = create,
-    .destroy = reini_group_destroy,
-    .progress = reini_group_progress,
-    .step = reini_group_step,
-    .report = reini_group_report,
-    .can_evaluate = reini_group_can_evaluate,
-    .epoch_steps = reini_group_epoch_steps,
-    .evaluate = reini_group_evaluate,
-    .visit = reini_group_visit,
-    .save = reini_group_save,
-    .folder = reini_group_folder,
-    .digest = reini_group_digest,
+    REINI_GROUP_FUNCTIONS,
 };
 
 const reini_algo reini_algo_grpo = {
     .name = "grpo",
     .doc = "group relative policy optimization of a language model, by rewards of its answers",
     .family = REINI_LANGUAGE,
-    .fields = grpo_fields,
-    .n_fields = sizeof grpo_fields / sizeof *grpo_fields,
-    .config_size = sizeof(grpo_config),
-    .metrics = reini_group_metrics,
-    .n_metrics = REINI_GROUP_N_METRICS,
-    .key_metric = REINI_GROUP_REWARD,
     .language = &grpo_language,
 };

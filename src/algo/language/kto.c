@@ -342,27 +342,16 @@ static const reini_language kto_language = {
     .check = check,
     .create = create,
     .destroy = destroy,
-    .progress = reini_preference_run_progress,
     .step = step,
     .report = report,
-    .can_evaluate = reini_preference_run_can_evaluate,
-    .epoch_steps = reini_preference_run_epoch_steps,
     .evaluate = evaluate,
     .visit = reini_preference_run_visit,
-    .save = reini_preference_run_save,
-    .folder = reini_preference_run_folder,
-    .digest = reini_preference_run_digest,
+    REINI_PREFERENCE_FUNCTIONS,
 };
 
 const reini_algo reini_algo_kto = {
     .name = "kto",
     .doc = "a language model learns from answers found good or bad (KTO)",
     .family = REINI_LANGUAGE,
-    .fields = kto_fields,
-    .n_fields = sizeof kto_fields / sizeof *kto_fields,
-    .config_size = sizeof(kto_config),
-    .metrics = kto_metrics,
-    .n_metrics = N_OWN + REINI_COURSE_METRICS,
-    .key_metric = METRIC_LOSS,
     .language = &kto_language,
 };

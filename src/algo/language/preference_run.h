@@ -71,4 +71,15 @@ rein_status reini_preference_run_save(void *self, const char *folder);
 const char *reini_preference_run_folder(const void *self);
 rein_status reini_preference_run_digest(const void *self, char out[65]);
 
+/* what every method on preferences puts into its descriptor */
+/* clang-format off */
+#define REINI_PREFERENCE_FUNCTIONS \
+    .progress = reini_preference_run_progress, \
+    .can_evaluate = reini_preference_run_can_evaluate, \
+    .epoch_steps = reini_preference_run_epoch_steps, \
+    .save = reini_preference_run_save, \
+    .folder = reini_preference_run_folder, \
+    .digest = reini_preference_run_digest
+/* clang-format on */
+
 #endif

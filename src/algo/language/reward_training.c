@@ -370,27 +370,16 @@ static const reini_language reward_language = {
     .check = check,
     .create = create,
     .destroy = destroy,
-    .progress = reini_preference_run_progress,
     .step = step,
     .report = report,
-    .can_evaluate = reini_preference_run_can_evaluate,
-    .epoch_steps = reini_preference_run_epoch_steps,
     .evaluate = evaluate,
     .visit = visit,
-    .save = reini_preference_run_save,
-    .folder = reini_preference_run_folder,
-    .digest = reini_preference_run_digest,
+    REINI_PREFERENCE_FUNCTIONS,
 };
 
 const reini_algo reini_algo_reward = {
     .name = "reward",
     .doc = "a reward model from preferences: a language model with a score head",
     .family = REINI_LANGUAGE,
-    .fields = reward_fields,
-    .n_fields = sizeof reward_fields / sizeof *reward_fields,
-    .config_size = sizeof(reward_config),
-    .metrics = reward_metrics,
-    .n_metrics = N_OWN + REINI_COURSE_METRICS,
-    .key_metric = METRIC_LOSS,
     .language = &reward_language,
 };

@@ -303,27 +303,16 @@ static const reini_language rrhf_language = {
     .check = check,
     .create = create,
     .destroy = destroy,
-    .progress = reini_preference_run_progress,
     .step = step,
     .report = report,
-    .can_evaluate = reini_preference_run_can_evaluate,
-    .epoch_steps = reini_preference_run_epoch_steps,
     .evaluate = evaluate,
     .visit = reini_preference_run_visit,
-    .save = reini_preference_run_save,
-    .folder = reini_preference_run_folder,
-    .digest = reini_preference_run_digest,
+    REINI_PREFERENCE_FUNCTIONS,
 };
 
 const reini_algo reini_algo_rrhf = {
     .name = "rrhf",
     .doc = "a language model learns the order of scored answers (RRHF)",
     .family = REINI_LANGUAGE,
-    .fields = rrhf_fields,
-    .n_fields = sizeof rrhf_fields / sizeof *rrhf_fields,
-    .config_size = sizeof(rrhf_config),
-    .metrics = rrhf_metrics,
-    .n_metrics = N_OWN + REINI_COURSE_METRICS,
-    .key_metric = METRIC_LOSS,
     .language = &rrhf_language,
 };

@@ -440,11 +440,5 @@ const reini_algo reini_algo_sft = {
     .name = "sft",
     .doc = "supervised fine-tuning of a language model, whole or by a low-rank adapter",
     .family = REINI_LANGUAGE,
-    .fields = sft_fields,
-    .n_fields = sizeof sft_fields / sizeof *sft_fields,
-    .config_size = sizeof(sft_config),
-    .metrics = sft_metrics,
-    .n_metrics = N_METRICS,
-    .key_metric = METRIC_LOSS,
     .language = &sft_language,
 };
