@@ -1,5 +1,5 @@
 /*
- * check.h - cmocka with its includes, and checks on failing calls.
+ * check.h - cmocka with its includes, checks on failing calls, and cases of one thread.
  */
 #ifndef CHECK_H
 #define CHECK_H
@@ -26,6 +26,25 @@
         if (status_ != (expected) || !strstr(rein_error(), words))                                           \
             fail_msg("%s: status %d, sentence \"%s\", expected %d and \"%s\"", #call, (int)status_,          \
                      rein_error(), (int)(expected), words);                                                  \
+    } while (0)
+
+#if defined(__SANITIZE_THREAD__)
+#define UNDER_THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define UNDER_THREAD_SANITIZER 1
+#endif
+#endif
+#ifndef UNDER_THREAD_SANITIZER
+#define UNDER_THREAD_SANITIZER 0
+#endif
+
+/* first in a long case that keeps to one thread: the thread sanitizer has nothing to find there, at twenty times the
+ * time */
+#define one_thread_only()                                                                                    \
+    do {                                                                                                     \
+        if (UNDER_THREAD_SANITIZER)                                                                          \
+            skip();                                                                                          \
     } while (0)
 
 #endif

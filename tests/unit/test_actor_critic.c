@@ -165,6 +165,7 @@ static void load(trainee *t) {
 
 /* saved before learning began, while it goes on, and after the memory has lapped */
 static void test_goes_on_as_if_never_stopped(void **state) {
+    one_thread_only();
     static const int before[] = {1, 2, 4};
     for (int k = 0; k < RECIPES; k++)
         for (int i = 0; i < 3; i++) {
@@ -216,6 +217,7 @@ static double learned_value(const recipe *from, bool ends) {
 }
 
 static void test_only_ends_are_worth_nothing(void **state) {
+    one_thread_only();
     static const recipe learners[] = {
         {"sac", "auto_ent_coef=false ent_coef=1e-9"}, {"td3", ""}, {"ddpg", ""}};
     for (int k = 0; k < 3; k++) {
@@ -293,6 +295,7 @@ static void test_what_does_not_fit_is_refused(void **state) {
 }
 
 static void test_policies_act_alone(void **state) {
+    one_thread_only();
     for (int k = 0; k < RECIPES; k++) {
         trainee t = make(&recipes[k], &reini_env_pendulum, "", 1);
         start(&t);

@@ -279,6 +279,7 @@ static void check_time_limit(const char *settings) {
     "gamma=0.9 target_update_interval=20 train_freq=1 exploration_final_eps=0.5 learning_rate=lin_3e-3 "
 
 static void test_cuts_are_bootstrapped(void **state) {
+    one_thread_only();
     total_steps = 8000;
     check_time_limit(LIMIT);
     check_time_limit(LIMIT "n_step=4 double_q=true");
@@ -484,6 +485,7 @@ static void check_resume(int k, int stop) {
 }
 
 static void test_resumed_is_the_same(void **state) {
+    one_thread_only();
     for (int k = 0; k < RECIPES; k++)
         for (int stop = 1; stop <= 4; stop++)
             check_resume(k, stop);
@@ -519,6 +521,7 @@ static void test_killed_runs_end_the_same(void **state) {
 /* ---- memory -------------------------------------------------------------------------------------------- */
 
 static void test_iterations_take_no_memory(void **state) {
+    one_thread_only();
     for (int k = 0; k < RECIPES; k++) {
         uint64_t live = reini_memory_now().live_bytes;
         dqn *d = make(recipes[k].env, recipes[k].settings, NULL);

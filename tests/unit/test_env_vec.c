@@ -330,12 +330,13 @@ static uint64_t run_split(const rein_env_type *type, const int *borders, int par
 static void test_ranges(void **state) {
     const int whole[] = {0, 301}, halves[] = {0, 150, 301}, odd[] = {0, 1, 8, 17, 17, 130, 131, 300, 301};
     const rein_env_type *type;
+    int steps = UNDER_THREAD_SANITIZER ? 60 : 250;
     for (int i = 0; (type = rein_env_at(i)) != NULL; i++) {
         if (!rig_opens(type) || type->create) /* simulators: test_mujoco.c */
             continue;
-        uint64_t expected = run_split(type, whole, 1, false, 250);
-        assert_true(run_split(type, halves, 2, false, 250) == expected);
-        assert_true(run_split(type, odd, 8, false, 250) == expected);
+        uint64_t expected = run_split(type, whole, 1, false, steps);
+        assert_true(run_split(type, halves, 2, false, steps) == expected);
+        assert_true(run_split(type, odd, 8, false, steps) == expected);
         assert_true(run_split(type, odd, 8, true, 60) == run_split(type, whole, 1, false, 60));
     }
 }

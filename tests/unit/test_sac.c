@@ -152,6 +152,7 @@ static double value_of_ends(double g, int n) {
 
 /* Reward 1 for ever, cut every 10 steps: 1 / (1 - 0.9) = 10 only when the cuts are bootstrapped. */
 static void test_cuts_are_bootstrapped(void **state) {
+    one_thread_only();
     total_steps = 5000;
     check_value(&cut, LIMIT, 10);
     check_value(&cut, LIMIT "n_step=4", 10);
@@ -160,6 +161,7 @@ static void test_cuts_are_bootstrapped(void **state) {
 }
 
 static void test_ends_are_not_bootstrapped(void **state) {
+    one_thread_only();
     total_steps = 5000;
     assert_true(fabs(value_of_ends(0.9, 1) - 1 / (1 - 0.9 * 0.9)) < 1e-9);
     check_value(&ends, LIMIT, value_of_ends(0.9, 1));
@@ -209,6 +211,7 @@ static void test_price_follows_the_entropy(void **state) {
 
 /* a price that is learned brings the entropy to its target */
 static void test_entropy_reaches_its_target(void **state) {
+    one_thread_only();
     static const double wanted[] = {0.4, -0.5};
     for (int i = 0; i < 2; i++) {
         char settings[128];
@@ -242,6 +245,7 @@ static void check_updates(const char *settings, int iterations, int64_t steps, i
 }
 
 static void test_updates_are_counted_as_said(void **state) {
+    one_thread_only();
     check_updates("", 2, 2000, 1900);
     check_updates("learning_starts=0", 1, 1000, 1000);
     check_updates("train_freq=4", 1, 1000, 225); /* 104, 108, ..., 1000 */
@@ -459,6 +463,7 @@ static void test_rewards_that_are_no_numbers_are_the_environments_fault(void **s
 
 /* Rewards whose square is no number: the critics skip the batches with them and learn from the others. */
 static void test_a_few_huge_rewards_are_survived(void **state) {
+    one_thread_only();
     static const char *const settings[] = {"buffer_size=500", "buffer_size=500 n_step=3 max_grad_norm=1"};
     for (int i = 0; i < 2; i++) {
         wrong_every = 1000;
@@ -636,6 +641,7 @@ static void check_resume(int k, int stop) {
 }
 
 static void test_resumed_is_the_same(void **state) {
+    one_thread_only();
     for (int k = 0; k < RECIPES; k++)
         for (int stop = 1; stop <= 3; stop++)
             check_resume(k, stop);
@@ -670,6 +676,7 @@ static void test_killed_runs_end_the_same(void **state) {
 /* ---- memory -------------------------------------------------------------------------------------------- */
 
 static void test_iterations_take_no_memory(void **state) {
+    one_thread_only();
     for (int k = 0; k < RECIPES; k++) {
         uint64_t live = reini_memory_now().live_bytes;
         sac *s = make(recipes[k].env, recipes[k].settings, NULL);
