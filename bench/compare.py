@@ -3,11 +3,11 @@
 
     bench/compare.py [--rein build/rein] [--rltools BINARY] [--rltools-mkl BINARY] [--python PYTHON]
                      [--rltools-sac BINARY] [--rltools-td3 BINARY] [--mdp-python PYTHON] [--aitoolbox BINARY]
-                     [--runs 5] [--only NAME,...] [--out bench/results/compare.json]
+                     [--minatar] [--runs 5] [--only NAME,...] [--out bench/results/compare.json]
 
 --rltools is RLtools' zoo binary for PPO on Pendulum-v1, built with its benchmark define, --rltools-sac and
---rltools-td3 those for SAC and TD3; --python an interpreter with stable-baselines3, torch and gymnasium,
---mdp-python one with pymdptoolbox; --aitoolbox the program of peers/aitoolbox_vi.cpp. Without them the peer's columns stay empty. Standard library only.
+--rltools-td3 those for SAC and TD3; --python an interpreter with stable-baselines3, torch and gymnasium, with
+--minatar also the original games, --mdp-python one with pymdptoolbox; --aitoolbox the program of peers/aitoolbox_vi.cpp. Without them the peer's columns stay empty. Standard library only.
 """
 import argparse
 import json
@@ -225,6 +225,41 @@ def environments(args):
     return records
 
 
+def minatar(args):
+    """Frames a second of MinAtar's games, random actions, one thread; game by game beside the originals."""
+    bench = os.path.join(os.path.dirname(args.rein), "bench", "bench_env")
+    games = {"asterix": "Asterix", "breakout": "Breakout", "freeway": "Freeway", "seaquest": "Seaquest",
+             "space_invaders": "SpaceInvaders"}
+
+    def ours(name):
+        _, text = run([bench, "1024", "0.5", f"MinAtar/{games[name]}-v1"])
+        return 1e6 * max(float(row.split()[2]) for row in text.splitlines() if row.startswith("MinAtar/"))
+
+    def theirs(name):
+        _, text = run([args.python, os.path.join(HERE, "peers", "minatar_sps.py"), "--seconds", "0.5", "--game", name])
+        return json.loads(text)[name]
+
+    lines = []
+    for name in games:
+        ratios, rates = [], []
+        for _ in range(max(args.runs, 3)):
+            rates.append(ours(name))
+            if args.minatar:
+                ratios.append(rates[-1] / theirs(name))
+        line = f"{name:16s} {statistics.median(rates) / 1e6:7.2f} M frames/s"
+        lines.append(line + (f"  {statistics.median(ratios):6.1f} x MinAtar" if ratios else ""))
+    return {"rein": [{"text": "\n".join(lines)}]}
+
+
+def dqn_images(args):
+    """One update of DQN on batches of 32 images, one thread, microseconds."""
+    records = {"rein": [{"text": run([os.path.join(os.path.dirname(args.rein), "bench", "bench_dqn"), "1000", "images"])[1]}]}
+    if args.python:
+        peer = os.path.join(HERE, "peers", "torch_dqn_update.py")
+        records["PyTorch"] = [{"text": run([args.python, peer, "--images", "--updates", "1000"])[1]}]
+    return records
+
+
 def footprint(args):
     """Peak memory of CartPole training and the time `rein version` takes."""
     starts = [run([args.rein, "version"])[0] for _ in range(20)]
@@ -238,7 +273,8 @@ def footprint(args):
 BENCHMARKS = {"pendulum": pendulum, "cartpole-zoo": cartpole_zoo, "cartpole-default": cartpole_default,
               "pendulum-sac": pendulum_sac, "pendulum-td3": pendulum_td3,
               "halfcheetah-sac": halfcheetah_sac, "planning": planning,
-              "q-learning": q_learning, "environments": environments, "footprint": footprint}
+              "q-learning": q_learning, "environments": environments, "minatar": minatar,
+              "dqn-images": dqn_images, "footprint": footprint}
 
 
 def machine():
@@ -279,6 +315,7 @@ def main():
     parser.add_argument("--rltools-td3", default=os.environ.get("REIN_PEER_RLTOOLS_TD3"))
     parser.add_argument("--mdp-python", default=os.environ.get("REIN_PEER_MDP_PYTHON"))
     parser.add_argument("--aitoolbox", default=os.environ.get("REIN_PEER_AITOOLBOX"))
+    parser.add_argument("--minatar", action="store_true", help="--python has the original MinAtar")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--no-bf16", dest="bf16", action="store_false")
     parser.add_argument("--only", default=",".join(BENCHMARKS))

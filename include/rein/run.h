@@ -96,6 +96,8 @@ typedef struct rein_summary {
     double eval_accuracy;  /* share of tokens that were the likeliest */
     double best_eval_loss; /* of the model in best/ */
     int64_t best_step;     /* update it comes from, -1 = none */
+    /* bytes: what the run takes, said before its first update; the most the process held, measured at its end */
+    int64_t planned_memory, peak_memory;
 } rein_summary;
 
 /* Trains. With several seeds every run has its own directory (seed-N) below the run directory. */
@@ -127,6 +129,11 @@ typedef struct rein_eval_result {
     double success_rate; /* share of episodes reaching the environment's threshold, NAN without one */
     /* of a safety filter, NAN without one: actions replaced, as a share and in an episode */
     double intervention_share, interventions_mean;
+    /* sums of the environment's costs over an episode: mean and 95% bootstrap interval; n_costs = 0 without costs, and
+     * where no episodes were played */
+    int n_costs;
+    char cost_name[REIN_COSTS_MAX][32];
+    double cost_mean[REIN_COSTS_MAX], cost_low[REIN_COSTS_MAX], cost_high[REIN_COSTS_MAX];
     double wall_s, latency_us; /* time of one batched act call divided by its rows */
 } rein_eval_result;
 

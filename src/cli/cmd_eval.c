@@ -32,6 +32,19 @@ static const cli_option options[] = {
     CLI_SWITCH("json", "end with one JSON object on stdout"),
 };
 
+/* {"NAME": {"mean": ..., "low": ..., "high": ...}} */
+static void add_costs(json_t *o, const rein_eval_result *r) {
+    json_t *costs = json_object();
+    for (int k = 0; k < r->n_costs; k++) {
+        json_t *cost = json_object();
+        cli_json_real(cost, "mean", r->cost_mean[k]);
+        cli_json_real(cost, "low", r->cost_low[k]);
+        cli_json_real(cost, "high", r->cost_high[k]);
+        json_object_set_new(costs, r->cost_name[k], cost);
+    }
+    json_object_set_new(o, "costs", costs);
+}
+
 /* the figures of one evaluation */
 static void add_figures(json_t *o, const rein_eval_result *r) {
     cli_json_text(o, "algo", r->algo);
@@ -51,6 +64,8 @@ static void add_figures(json_t *o, const rein_eval_result *r) {
         cli_json_real(o, "intervention_share", r->intervention_share);
         cli_json_real(o, "interventions_mean", r->interventions_mean);
     }
+    if (r->n_costs > 0)
+        add_costs(o, r);
     cli_json_real(o, "latency_us", r->latency_us);
     cli_json_real(o, "wall_s", r->wall_s);
     if (r->policy_sha256[0])
@@ -92,6 +107,11 @@ static void print_table(const rein_eval_result *r, bool sample) {
         snprintf(line, sizeof line, "%.1f%% of episodes reach the environment's threshold",
                  100 * r->success_rate);
         cli_table_add(table, "success", line, NULL);
+    }
+    for (int k = 0; k < r->n_costs; k++) {
+        snprintf(line, sizeof line, "%s %.4g an episode, 95%% interval %.4g..%.4g", r->cost_name[k],
+                 r->cost_mean[k], r->cost_low[k], r->cost_high[k]);
+        cli_table_add(table, k == 0 ? "costs" : "", line, NULL);
     }
     if (isfinite(r->intervention_share)) {
         snprintf(line, sizeof line, "replaced %.2f%% of the actions, %.2f in an episode",

@@ -34,6 +34,20 @@ static rein_status check_opts(const rein_eval_opts *opts) {
     return REIN_OK;
 }
 
+static void summarise_costs(rein_eval_result *r, const reini_subject *s, const reini_scores *scores,
+                            int draws, uint64_t seed) {
+    int n = r->episodes;
+    r->n_costs = s->env->n_costs;
+    for (int k = 0; k < r->n_costs; k++) {
+        const double *costs = scores->costs + (ptrdiff_t)k * n;
+        reini_interval interval = reini_bootstrap(costs, n, reini_mean, 0.95, draws, seed);
+        snprintf(r->cost_name[k], sizeof r->cost_name[k], "%s", s->env->cost_names[k]);
+        r->cost_mean[k] = reini_mean(costs, n);
+        r->cost_low[k] = interval.low;
+        r->cost_high[k] = interval.high;
+    }
+}
+
 static void summarise(rein_eval_result *r, const reini_subject *s, const reini_eval_job *job,
                       const reini_scores *scores) {
     int n = job->episodes, successes = 0, draws = BOOTSTRAP_VALUES / n;
@@ -57,6 +71,7 @@ static void summarise(rein_eval_result *r, const reini_subject *s, const reini_e
     r->success_rate = isnan(s->env->reward_threshold) ? NAN : (double)successes / n;
     r->interventions_mean = scores->replaced ? reini_mean(scores->replaced, n) : NAN;
     r->intervention_share = r->interventions_mean / r->length_mean;
+    summarise_costs(r, s, scores, draws, job->seed);
     r->latency_us = 1e6 * scores->act_seconds / (double)scores->act_rows;
 }
 

@@ -31,6 +31,7 @@ typedef struct stage {
     float *state; /* (N x state size)  of policies with a memory; NULL for others */
     size_t state_size;
     float *reward, *ep_return;              /* (N) */
+    float *cost, *ep_cost;                  /* (N x n_costs)  NULL without costs */
     uint8_t *terminated, *truncated, *over; /* (N) */
     int32_t *ep_length;                     /* (N) */
     rein_rng *noise;                        /* (N)  NULL without */
@@ -39,8 +40,8 @@ typedef struct stage {
 } stage;
 
 static void stage_release(stage *s) {
-    void *owned[] = {s->obs,       s->seen,      s->action,     s->mask,      s->reward, s->over,
-                     s->ep_return, s->ep_length, s->terminated, s->truncated, s->noise,  s->state};
+    void *owned[] = {s->obs,       s->seen,       s->action,    s->mask,  s->reward, s->over, s->ep_return,
+                     s->ep_length, s->terminated, s->truncated, s->noise, s->state,  s->cost, s->ep_cost};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
         reini_free(owned[i]);
     rein_vec_free(s->vec);
@@ -66,9 +67,12 @@ static bool stage_allocate(stage *s, int n) {
     s->noise = noisy ? REINI_NEW_ARRAY(rein_rng, (size_t)n) : NULL;
     s->state_size = (size_t)rein_policy_state_size(s->job->policy);
     s->state = s->state_size > 0 ? REINI_NEW_ARRAY(float, (size_t)n * s->state_size) : NULL;
+    size_t costs = (size_t)env->n_costs;
+    s->cost = costs > 0 ? REINI_NEW_ARRAY(float, (size_t)n *costs) : NULL;
+    s->ep_cost = costs > 0 ? REINI_NEW_ARRAY(float, (size_t)n *costs) : NULL;
     return s->obs && s->action && s->reward && s->ep_return && s->ep_length && s->terminated &&
            s->truncated && s->over && (!noisy || (s->seen && s->noise)) && (!env->mask || s->mask) &&
-           (s->state_size == 0 || s->state);
+           (s->state_size == 0 || s->state) && (costs == 0 || (s->cost && s->ep_cost));
 }
 
 /* n environments for the episodes from `first` on */
@@ -90,6 +94,8 @@ static rein_status stage_init(stage *s, const reini_eval_job *job, int first, in
                           .truncated = s->truncated,
                           .mask = s->mask,
                           .ep_return = s->ep_return,
+                          .cost = s->cost,
+                          .ep_cost = s->ep_cost,
                           .ep_length = s->ep_length};
     rein_vec_observe(s->vec, 0, n, &s->slab);
     return REIN_OK;
@@ -153,6 +159,17 @@ static void act(stage *s, int begin, int end, uint64_t step, reini_scores *score
     scores->act_rows += end - begin;
 }
 
+/* environment i has ended its episode */
+static void record(const stage *s, int i, reini_scores *scores) {
+    int episode = s->first + i, costs = s->job->env->n_costs;
+    scores->returns[episode] = s->ep_return[i];
+    scores->lengths[episode] = s->ep_length[i];
+    if (scores->replaced)
+        scores->replaced[episode] = rein_filter_episode(s->job->env, rein_vec_state(s->vec, i));
+    for (int k = 0; k < costs; k++)
+        scores->costs[k * s->job->episodes + episode] = s->ep_cost[i * costs + k];
+}
+
 /* plays the environments [begin, end), one episode each */
 static rein_status play_range(stage *s, int begin, int end, reini_scores *scores) {
     for (uint64_t step = 0; begin < end; step++) {
@@ -168,11 +185,7 @@ static rein_status play_range(stage *s, int begin, int end, reini_scores *scores
         for (int i = begin; i < end; i++)
             if (!s->over[i] && (s->terminated[i] || s->truncated[i])) {
                 s->over[i] = 1;
-                scores->returns[s->first + i] = s->ep_return[i];
-                scores->lengths[s->first + i] = s->ep_length[i];
-                if (scores->replaced)
-                    scores->replaced[s->first + i] =
-                        rein_filter_episode(s->job->env, rein_vec_state(s->vec, i));
+                record(s, i, scores);
             }
         /* finished rows at both borders need no more steps; the others' results do not change by that */
         while (begin < end && s->over[begin])
@@ -205,8 +218,11 @@ rein_status reini_play(const reini_eval_job *job, reini_scores *scores) {
     int64_t actions, replaced;
     bool filtered = rein_filter_count(job->env, &actions, &replaced);
     scores->replaced = filtered ? REINI_NEW_ARRAY(double, (size_t)job->episodes) : NULL;
-    if (!scores->returns || !scores->lengths || (filtered && !scores->replaced))
-        return reini_fail_memory(2 * sizeof(double) * (size_t)job->episodes, "the scores of an evaluation");
+    size_t costs = (size_t)job->env->n_costs, episodes = (size_t)job->episodes;
+    scores->costs = costs > 0 ? REINI_NEW_ARRAY(double, costs *episodes) : NULL;
+    if (!scores->returns || !scores->lengths || (filtered && !scores->replaced) ||
+        (costs > 0 && !scores->costs))
+        return reini_fail_memory((2 + costs) * sizeof(double) * episodes, "the scores of an evaluation");
     for (int first = 0; first < job->episodes; first += REINI_EVAL_ROWS) {
         int left = job->episodes - first;
         REINI_TRY(play_block(job, first, left < REINI_EVAL_ROWS ? left : REINI_EVAL_ROWS, scores));
@@ -218,6 +234,7 @@ void reini_scores_release(reini_scores *scores) {
     reini_free(scores->returns);
     reini_free(scores->lengths);
     reini_free(scores->replaced);
+    reini_free(scores->costs);
     *scores = (reini_scores){0};
 }
 

@@ -44,6 +44,7 @@ typedef struct reini_scores {
     double *returns;  /* (episodes) */
     double *lengths;  /* (episodes)  steps */
     double *replaced; /* (episodes)  actions that a safety filter replaced; NULL without one */
+    double *costs;    /* (n_costs x episodes)  sums of the environment's costs; NULL without */
     double act_seconds;
     int64_t act_rows;
 } reini_scores;

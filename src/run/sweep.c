@@ -85,6 +85,19 @@ static double mean_of(const sweep *s, size_t offset) {
 }
 #define MEAN_OF(s, figure) mean_of((s), offsetof(rein_eval_result, figure))
 
+/* of every cost, over policies of the same environment */
+static void combine_costs(const sweep *s, rein_eval_result *out, double *mean) {
+    for (int k = 0; k < out->n_costs; k++) {
+        for (int i = 0; i < s->policies; i++)
+            mean[i] = s->policy[i].cost_mean[k];
+        reini_interval interval =
+            reini_bootstrap(mean, s->policies, reini_mean, 0.95, BOOTSTRAP_DRAWS, s->opts->eval.seed);
+        out->cost_mean[k] = reini_mean(mean, s->policies);
+        out->cost_low[k] = interval.low;
+        out->cost_high[k] = interval.high;
+    }
+}
+
 static rein_status combine(const sweep *s, rein_eval_result *out) {
     int n = s->policies;
     *out = s->policy[0];
@@ -114,6 +127,7 @@ static rein_status combine(const sweep *s, rein_eval_result *out) {
     out->interventions_mean = MEAN_OF(s, interventions_mean);
     out->latency_us = MEAN_OF(s, latency_us);
     out->policy_sha256[0] = 0;
+    combine_costs(s, out, mean);
     reini_free(mean);
     return REIN_OK;
 }

@@ -160,6 +160,71 @@ static void a_policy_file_is_scored(void **state) {
     assert_int_equal(again.episodes, 100);
 }
 
+/* a grid whose hazards and mud cost, crossed by a network that knows nothing, step by step and by rein_eval */
+static void costs_of_episodes_are_told(void **state) {
+    static const rein_setting settings[] = {
+        {"steps", "128"}, {"n_envs", "2"}, {"n_steps", "64"}, {"batch_size", "64"}};
+    enum { N = 40 };
+    rein_train_opts train = {.algo = "ppo",
+                             .env = "CostGrid-v1",
+                             .preset = "none",
+                             .settings = settings,
+                             .n_settings = sizeof settings / sizeof *settings,
+                             .out = run_path("costs")};
+    rein_summary summary;
+    rein_policy *walker;
+    rein_env_type grid;
+    assert_ok(rein_train(&train, &summary));
+    rein_eval_opts opts = {.path = run_path("costs"), .episodes = N, .seed = 4, .sample = 1, .threads = 1};
+    rein_eval_result r;
+    assert_ok(rein_eval(&opts, &r));
+
+    assert_ok(rein_policy_load(run_path("costs/policy.safetensors"), &walker));
+    assert_ok(rein_env_open(rein_env_find("CostGrid-v1"), NULL, &grid));
+    uint64_t seed = reini_seed_for(opts.seed, "evaluation", 0);
+    rein_vec *vec;
+    assert_ok(
+        rein_vec_new(&grid, &(rein_vec_opts){.n = N, .seed = reini_seed_for(seed, "episodes", 0)}, &vec));
+    int32_t obs[N], action[N];
+    float reward[N], cost[2 * N], of_episode[2 * N];
+    uint8_t terminated[N], truncated[N], over[N] = {0};
+    double sum[2] = {0, 0};
+    rein_slab slab = {.action = action,
+                      .obs = obs,
+                      .reward = reward,
+                      .terminated = terminated,
+                      .truncated = truncated,
+                      .cost = cost,
+                      .ep_cost = of_episode};
+    rein_vec_observe(vec, 0, N, &slab);
+    for (uint64_t step = 0; step < 100; step++) {
+        rein_sampling sampling = {.seed = reini_seed_for(seed, "actions", 0), .step = step};
+        rein_policy_act(walker, N, obs, NULL, &sampling, action);
+        rein_vec_step(vec, 0, N, &slab);
+        for (int i = 0; i < N; i++) {
+            for (int k = 0; k < 2; k++)
+                sum[k] += over[i] ? 0 : (double)cost[2 * i + k];
+            over[i] |= terminated[i] || truncated[i];
+        }
+    }
+    rein_vec_free(vec);
+    rein_env_close(&grid);
+    rein_policy_free(walker);
+
+    assert_int_equal(r.n_costs, 2);
+    assert_string_equal(r.cost_name[0], "hazard");
+    assert_string_equal(r.cost_name[1], "mud");
+    assert_true(sum[0] > 0 && sum[1] > 0);
+    for (int k = 0; k < 2; k++) {
+        assert_true(fabs(r.cost_mean[k] - sum[k] / N) < 1e-6);
+        assert_true(r.cost_low[k] <= r.cost_mean[k] && r.cost_mean[k] <= r.cost_high[k]);
+    }
+    opts.path = saved();
+    opts.sample = 0;
+    assert_ok(rein_eval(&opts, &r));
+    assert_int_equal(r.n_costs, 0);
+}
+
 static void dynamics_can_be_perturbed(void **state) {
     rein_setting push = {"env.push", "0.9"};
     rein_eval_opts opts = {.path = saved(), .episodes = 200, .threads = 1};
@@ -255,6 +320,7 @@ int main(void) {
         cmocka_unit_test(nothing_else_decides),
         cmocka_unit_test(noise_and_sampling_change_scores),
         cmocka_unit_test(a_policy_file_is_scored),
+        cmocka_unit_test(costs_of_episodes_are_told),
         cmocka_unit_test(dynamics_can_be_perturbed),
         cmocka_unit_test(runs_keep_their_dynamics),
         cmocka_unit_test(wrong_evaluations_are_refused),
