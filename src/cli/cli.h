@@ -81,6 +81,8 @@ rein_text_model_opts cli_text_model(const cli_args *args);
 void cli_read_sampling(const cli_args *args, rein_sampling_opts *sampling, const char **stop);
 /* rein eval of a language model. */
 int cli_eval_text(const cli_args *args);
+/* rein eval --model --reward */
+int cli_eval_reward(const cli_args *args);
 
 /* Index of text among choices "a|b|c", or -1 after printing an error that names the nearest. */
 int cli_choose(const char *what, const char *choices, const char *text);
@@ -100,7 +102,8 @@ typedef struct cli_verb {
 
 extern const cli_verb cli_verb_train_text; /* train, as its help reads for methods on text */
 extern const cli_verb cli_verb_train, cli_verb_eval, cli_verb_generate, cli_verb_chat, cli_verb_show,
-    cli_verb_tokenizer, cli_verb_list, cli_verb_describe, cli_verb_bench, cli_verb_version, cli_verb_help;
+    cli_verb_label, cli_verb_tokenizer, cli_verb_list, cli_verb_describe, cli_verb_bench, cli_verb_version,
+    cli_verb_help;
 /* i from 0 until NULL, in the order of `rein help`. */
 const cli_verb *cli_verb_at(int i);
 /* By name; NULL after printing an error that names the nearest. */
@@ -109,6 +112,19 @@ const cli_verb *cli_verb_find(const char *name);
 /* The signal that asked to stop, 0 = none. Watched once cli_catch_signals was called. */
 extern volatile sig_atomic_t cli_stop;
 void cli_catch_signals(void);
+
+/* ---- input --------------------------------------------------------------------------------------------- */
+
+/* Lines of standard input, zeroed at first. */
+typedef struct cli_lines {
+    char *text;
+    size_t n, used, room;
+    int64_t number; /* of the last line, from 1 */
+} cli_lines;
+
+/* The next line without its end, valid until the next call; NULL at the end, and as soon as a signal asks to stop. */
+char *cli_lines_next(cli_lines *lines);
+void cli_lines_release(cli_lines *lines);
 
 /* ---- output -------------------------------------------------------------------------------------------- */
 

@@ -108,8 +108,7 @@ static int read_line(talk *t, char *line, bool *end) {
 }
 
 static int converse(talk *t) {
-    char *line = NULL;
-    size_t room = 0;
+    cli_lines lines = {0};
     int code = CLI_DONE;
     bool end = false;
     while (code == CLI_DONE && !end && !cli_stop) {
@@ -117,12 +116,13 @@ static int converse(talk *t) {
             fputs("> ", stderr);
             fflush(stderr);
         }
-        if (getline(&line, &room, stdin) < 0)
+        char *line = cli_lines_next(&lines);
+        if (!line)
             break;
         code = read_line(t, line, &end);
     }
-    free(line);
-    return code;
+    cli_lines_release(&lines);
+    return code == CLI_DONE && cli_stop ? CLI_SIGNAL + cli_stop : code;
 }
 
 static int chat(const cli_args *args) {

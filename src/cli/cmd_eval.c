@@ -18,7 +18,7 @@ static const cli_option options[] = {
              "evaluate at N values of a field of the environment or of obs_noise, or at a list NAME=A,B; "
              "twice: at "
              "every pair"),
-    CLI_TEXT("out", "FILE", "the table of a sweep as CSV"),
+    CLI_TEXT("out", "FILE", "the table of a sweep as CSV; with --reward every answer as JSON lines"),
     CLI_TEXT("model", "DIR", "evaluate a language model instead: its folder, with --data"),
     CLI_TEXT("data", "FILE",
              "texts for it as JSON lines: \"text\", \"messages\", or \"prompt\" and \"completion\""),
@@ -28,6 +28,18 @@ static const cli_option options[] = {
     CLI_TEXT("chat_template", "NAME|FILE", "chat template to use instead of its folder's"),
     CLI_COUNT("max_length", "", 2, 1e9, "tokens of a row, longer ones are cut; default: the model's context"),
     CLI_SWITCH("assistant_only", "of messages, score what the assistant wrote"),
+    CLI_TEXT(
+        "reward", "SPEC",
+        "let it answer the prompts of --data and say what the answers are worth, as in training: number, "
+        "model(DIR), ..."),
+    CLI_TEXT("reference", "DIR",
+             "folder of a model: how far answers of --reward are from what it would write"),
+    CLI_COUNT("n", "1", 1, 1e6, "answers to each prompt"),
+    CLI_REAL("temperature", "0", 0, 1e4, "of drawing answers, 0 = the likeliest token each time"),
+    CLI_COUNT("top_k", "0", 0, 1e9, "draw from the so many likeliest tokens, 0 = all"),
+    CLI_REAL("top_p", "1", 1e-9, 1, "draw from the likeliest tokens that have this probability together"),
+    CLI_COUNT("max_new_tokens", "256", 1, 1e9, "tokens of an answer, at most"),
+    CLI_REAL("reward_timeout", "60", 1e-3, 1e9, "seconds a reward command has for some hundred answers"),
     CLI_COUNT("threads", "0", 0, 1024, "worker threads, 0 = one per core; never changes results"),
     CLI_SWITCH("json", "end with one JSON object on stdout"),
 };

@@ -57,6 +57,12 @@ int cli_eval_text(const cli_args *args) {
     if (args->n_words > 0 || args->n_settings > 0)
         return cli_usage("--model evaluates a language model; leave out the policy "
                          "and its environment");
+    if (cli_text(args, "reward"))
+        return cli_eval_reward(args);
+    if (cli_text(args, "reference"))
+        return cli_usage(
+            "--reference measures the distance of answers that --reward asks for; add it, or leave "
+            "--reference out");
     rein_text_eval_result result;
     cli_catch_signals();
     rein_status status = rein_text_eval(&opts, &result);

@@ -117,28 +117,44 @@ static int encode(const cli_args *args, rein_tokenizer *t, const char *text, siz
     return CLI_DONE;
 }
 
-/* numbers separated by anything that is none: spaces, commas, brackets */
-static int decode(const cli_args *args, rein_tokenizer *t, const char *text) {
-    size_t n = 0, length;
-    int32_t *ids = calloc(strlen(text) + 1, sizeof *ids);
-    for (const char *p = text; ids && *(p += strcspn(p, "0123456789"));) {
+/* Numbers separated by spaces, commas and brackets; how many, or -1 after printing an error. */
+static int64_t read_ids(const rein_tokenizer *t, const char *text, int32_t *ids) {
+    static const char separators[] = " \t\r\n,;[](){}";
+    int64_t n = 0;
+    for (const char *p = text; *(p += strspn(p, separators));) {
         char *end;
+        int length = (int)strcspn(p, separators);
         unsigned long id = strtoul(p, &end, 10);
-        if (id >= (unsigned long)rein_tokenizer_size(t)) {
-            free(ids);
-            return cli_usage("%lu is no token, the tokenizer has %d", id, rein_tokenizer_size(t));
+        if (*p < '0' || *p > '9' || end != p + length || id >= (unsigned long)rein_tokenizer_size(t)) {
+            cli_usage("%.*s is no token, the tokenizer has %d, numbered from 0", length > 40 ? 40 : length, p,
+                      rein_tokenizer_size(t));
+            return -1;
         }
         ids[n++] = (int32_t)id;
         p = end;
     }
+    return n;
+}
+
+static int decode(const cli_args *args, rein_tokenizer *t, const char *text) {
+    size_t length;
+    int32_t *ids = calloc(strlen(text) + 1, sizeof *ids);
+    if (!ids)
+        return cli_usage("out of memory");
+    int64_t n = read_ids(t, text, ids);
+    if (n < 0) {
+        free(ids);
+        return CLI_USAGE;
+    }
     const char *found = "";
-    rein_status status = rein_tokenizer_decode(t, ids, n, cli_switch(args, "skip_special"), &found, &length);
+    rein_status status =
+        rein_tokenizer_decode(t, ids, (size_t)n, cli_switch(args, "skip_special"), &found, &length);
     free(ids);
     if (status != REIN_OK)
         return cli_failed(status);
     if (cli_switch(args, "json")) {
         json_t *result = json_object();
-        json_object_set_new(result, "text", json_stringn(found, length));
+        cli_json_text(result, "text", found);
         cli_json_print(result);
         return CLI_DONE;
     }

@@ -17,6 +17,8 @@ void cli_json_language(json_t *o, const rein_summary *s) {
     cli_json_real(o, "best_eval_loss", s->best_eval_loss);
     cli_json_whole(o, "best_step", s->best_step);
     cli_json_whole(o, "skipped_updates", s->skipped_updates);
+    cli_json_whole(o, "planned_memory_bytes", s->planned_memory);
+    cli_json_whole(o, "peak_memory_bytes", s->peak_memory);
     cli_json_text(o, "sha256", s->policy_sha256);
     cli_json_text(o, "model_dir", s->model_dir);
     cli_json_text(o, "run_dir", s->run_dir);
@@ -53,6 +55,11 @@ void cli_print_language(const rein_summary *s) {
              (long long)s->env_steps, (long long)s->tokens, s->wall_s,
              (double)s->tokens / fmax(s->wall_s, 1e-9));
     cli_table_add(table, "training", line, NULL);
+    if (s->peak_memory > 0) {
+        snprintf(line, sizeof line, "%.1f MB at most, %.1f MB were said before the run",
+                 1e-6 * (double)s->peak_memory, 1e-6 * (double)s->planned_memory);
+        cli_table_add(table, "memory", line, NULL);
+    }
     if (s->skipped_updates > 0) {
         snprintf(line, sizeof line, "%lld updates that were not finite", (long long)s->skipped_updates);
         cli_table_add(table, "skipped", line, NULL);

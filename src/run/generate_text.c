@@ -193,14 +193,28 @@ static rein_status answer_text(writing *w, const reini_answer *a, reini_text_str
     return reini_text_stream_end(s, a->stop_at);
 }
 
-static json_t *completion_of(const prompt *p, const char *text) {
-    if (!p->conversation)
-        return json_string(text);
+static json_t *message_list(const char *role, const char *content) {
     json_t *list = json_array(), *message = json_object();
-    json_object_set_new(message, "role", json_string("assistant"));
-    json_object_set_new(message, "content", json_string(text));
+    json_object_set_new(message, "role", json_string(role));
+    json_object_set_new(message, "content", json_string(content));
     json_array_append_new(list, message);
     return list;
+}
+
+static json_t *completion_of(const prompt *p, const char *text) {
+    return p->conversation ? message_list("assistant", text) : json_string(text);
+}
+
+/* A text that met the template is a message like its answer: training takes no rows that are half a conversation. */
+static void set_prompt(const writing *w, const prompt *p, json_t *row) {
+    json_t *given = json_object_get(row, "prompt"), *said = given ? given : json_object_get(row, "messages");
+    const char *text = json_is_array(said) ? NULL : said ? json_string_value(said) : w->opts->prompt;
+    json_t *value = !text             ? json_incref(said)
+                    : p->conversation ? message_list("user", text)
+                                      : json_string(text);
+    json_object_set_new(row, "prompt", value);
+    if (!given)
+        json_object_del(row, "messages");
 }
 
 /* The row with its answer: TRL's prompt and completion, and how the answer came about. */
@@ -209,11 +223,7 @@ static rein_status write_row(writing *w, const prompt *p, const rein_answer *a) 
     double logprob = 0;
     for (int i = 0; i < a->n; i++)
         logprob += (double)a->logprobs[i];
-    if (!json_object_get(row, "prompt")) {
-        json_t *messages = json_object_get(row, "messages");
-        json_object_set_new(row, "prompt", messages ? json_incref(messages) : json_string(w->opts->prompt));
-        json_object_del(row, "messages");
-    }
+    set_prompt(w, p, row);
     json_t *reference = json_object_get(row, "completion");
     if (reference)
         json_object_set(row, "reference", reference);

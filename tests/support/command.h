@@ -36,6 +36,7 @@ static inline void command_release(command *c) {
 }
 
 static int command_count;
+static const char *command_input = "/dev/null"; /* standard input of what is started next */
 
 static inline const char *command_output(int id, const char *which) {
     char name[64];
@@ -50,7 +51,7 @@ static inline pid_t command_start(char **argv, const char *stdout_to, int *id) {
     *id = command_count++;
     int flags = O_WRONLY | O_CREAT | O_TRUNC;
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, 0, command_input, O_RDONLY, 0);
     if (stdout_to)
         posix_spawn_file_actions_addopen(&actions, 1, stdout_to, O_WRONLY, 0);
     else

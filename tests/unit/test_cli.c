@@ -51,7 +51,8 @@ static void test_help_of_the_command(void **state) {
 }
 
 static void test_help_of_every_verb(void **state) {
-    static const char *const verbs[] = {"train", "eval", "show", "list", "describe", "bench", "version"};
+    static const char *const verbs[] = {"train", "eval", "generate", "chat",  "label",  "tokenizer",
+                                        "show",  "list", "describe", "bench", "version"};
     (void)state;
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
         compare_help(verbs[i], run_expect(0, verbs[i], "--help"));
