@@ -82,7 +82,7 @@ static void input(void *user) {
 
 static void weight(void *user) {
     work *o = user;
-    reini_matmul_weight(o->mm, o->dw, NULL, o->y, o->x, 1);
+    reini_matmul_weight(o->mm, o->dw, NULL, o->y, o->x, 1, true);
 }
 
 static void let_go(work *o) {

@@ -128,6 +128,55 @@ typedef struct rein_text_eval_result {
 
 REIN_API rein_status rein_text_eval(const rein_text_eval_opts *opts, rein_text_eval_result *result);
 
+/* ---- how good a model's answers are ------------------------------------------------------------------------ */
+
+typedef struct rein_reward_eval_opts {
+    rein_text_model_opts model;
+    const char *data;      /* JSON lines: "prompt", a text or messages, and what rewards read */
+    const char *reward;    /* as in training: "number", "0.5 regex(...) - 0.01 length", "@FILE", ... */
+    const char *reference; /* folder of a model that the distance to is measured, NULL = none */
+    int samples;           /* answers to a prompt; 0 = 1 */
+    double temperature;    /* 0 = the likeliest token each time */
+    int top_k;             /* 0 = off */
+    double top_p;          /* 0 = off */
+    int max_new_tokens;    /* 0 = 256 */
+    int batch;             /* answers in flight, 0 = 16 */
+    uint64_t seed;
+    double reward_timeout; /* seconds a reward command has for some answers; 0 = 60 */
+    const char *out;       /* JSON lines: every prompt, answer and what it was worth; NULL = none */
+    const volatile sig_atomic_t *stop;
+} rein_reward_eval_opts;
+
+enum { REIN_REWARDS_MAX = 8 };
+
+/* A mean over prompts, each the mean of its answers, with a 95% bootstrap interval over prompts. */
+typedef struct rein_score {
+    double mean, low, high; /* NAN where nothing was measured */
+    double std;             /* over answers */
+    int64_t answers;        /* that it was measured on */
+} rein_score;
+
+typedef struct rein_reward_eval_result {
+    int64_t prompts, answers, tokens;
+    rein_score reward; /* the weighted sum */
+    int n_rewards;
+    struct {
+        char name[32];
+        double weight;
+        rein_score score;
+    } each[REIN_REWARDS_MAX];
+    double best_mean; /* mean over prompts of their best answer's sum */
+    double ended;     /* share of answers that ended by themselves */
+    double length_mean;
+    int length_min, length_max;
+    /* log-probability ratios to the reference, summed over an answer's tokens, at the temperature (greedy: 1). Of drawn
+     * answers both estimate KL(model || reference) of an answer: k1 = log p - log q, k3 = q / p - 1 - log(q / p) */
+    rein_score k1, k3;
+    double load_s, wall_s, tokens_per_s;
+} rein_reward_eval_result;
+
+REIN_API rein_status rein_reward_eval(const rein_reward_eval_opts *opts, rein_reward_eval_result *result);
+
 #ifdef __cplusplus
 }
 #endif

@@ -51,6 +51,8 @@ typedef struct reini_memory {
     uint64_t live_bytes, peak_bytes;
 } reini_memory;
 reini_memory reini_memory_now(void);
+/* Most bytes the whole process has held so far (its resident set), as the system counts; 0 where it does not. */
+int64_t reini_memory_peak(void);
 /* For large tables, before they are allocated: logs "what: 80.1 MB" (from 64 MB on) and fails when the machine does
  * not have the room (MemAvailable and the limit of the control group; passes where neither can be read). */
 rein_status reini_memory_claim(size_t bytes, const char *what);

@@ -98,6 +98,11 @@ bool reini_dir_exists(const char *path) {
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+bool reini_same_file(const char *a, const char *b) {
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 static rein_status make_one(const char *path) {
     if (mkdir(path, 0777) == 0)
         return REIN_OK;

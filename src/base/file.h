@@ -14,6 +14,8 @@ rein_status reini_file_read(const char *path, size_t limit, char **data, size_t 
 rein_status reini_file_write(const char *path, const void *data, size_t size);
 bool reini_file_exists(const char *path);
 bool reini_dir_exists(const char *path);
+/* Both there, and the same file or folder, whatever their names. */
+bool reini_same_file(const char *a, const char *b);
 /* mkdir -p; fine when it exists. */
 rein_status reini_dir_make(const char *path);
 /* "dir/name" into out; fails when it does not fit. */

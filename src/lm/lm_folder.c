@@ -15,6 +15,7 @@
 #include "lm/lm_parts.h"
 
 typedef struct loading {
+    rein_pool *pool; /* NULL: the calling thread reads */
     const char *folder;
     reini_shards *shards;
     reini_lm_weights *w;
@@ -165,18 +166,39 @@ static void fill_entry(loading *l, const reini_lm_entry *entry, const reini_st_t
     }
 }
 
+/* Whether a tensor goes to its place without the scratch memory. */
+static bool is_straight(const loading *l, int i) {
+    const reini_lm_entry *e = &l->entry[i];
+    int index = find_tensor(l, e->name);
+    return index < 0 ||
+           (!e->transposed &&
+            (l->w->store || (e->ndim == 2 && strcmp(reini_shards_at(l->shards, index)->dtype, "BF16") == 0)));
+}
+
+static void fill(loading *l, int i) {
+    int index = find_tensor(l, l->entry[i].name);
+    if (index < 0)
+        return;
+    const reini_st_tensor *t = reini_shards_at(l->shards, index);
+    fill_entry(l, &l->entry[i], t);
+    reini_pages_done(t->data, t->bytes); /* two copies of a model are never held at a time */
+}
+
+/* First touches of so much memory take most of the time from a program's start to the first token: workers share them. */
+static void fill_straight(void *user, int task, int worker) {
+    loading *l = user;
+    (void)worker;
+    if (is_straight(l, task))
+        fill(l, task);
+}
+
 /* floats of the largest tensor, twice when one is turned over; none when all go straight to their places */
 static rein_status make_scratch(loading *l) {
     int64_t most = 0;
     for (int i = 0; i < l->entries; i++) {
         const reini_lm_entry *e = &l->entry[i];
-        int index = find_tensor(l, e->name);
         int64_t n = e->shape[0] * (e->ndim == 2 ? e->shape[1] : 1);
-        bool straight =
-            index < 0 || (!e->transposed &&
-                          (l->w->store ||
-                           (e->ndim == 2 && strcmp(reini_shards_at(l->shards, index)->dtype, "BF16") == 0)));
-        n = straight ? 0 : e->transposed ? 2 * n : n;
+        n = is_straight(l, i) ? 0 : e->transposed ? 2 * n : n;
         most = n > most ? n : most;
     }
     l->scratch = REINI_NEW_ARRAY(float, (size_t)most);
@@ -209,15 +231,11 @@ static rein_status fill_all(loading *l) {
     l->made_score = l->w->shape.labels > 0 && find_tensor(l, "score.weight") < 0;
     REINI_TRY(check_all(l));
     REINI_TRY(make_scratch(l));
-    for (int i = 0; i < l->entries; i++) {
-        int index = find_tensor(l, l->entry[i].name);
-        const reini_st_tensor *t = index >= 0 ? reini_shards_at(l->shards, index) : NULL;
-        if (t) {
-            fill_entry(l, &l->entry[i], t);
-            reini_pages_done(t->data, t->bytes); /* two copies of a model are never held at a time */
-        }
-    }
-    reini_lm_weights_refresh(l->w, NULL);
+    rein_pool_run(l->pool, l->entries, fill_straight, l);
+    for (int i = 0; i < l->entries; i++)
+        if (!is_straight(l, i))
+            fill(l, i);
+    reini_lm_weights_refresh(l->w, l->pool);
     return REIN_OK;
 }
 
@@ -273,7 +291,12 @@ static rein_status load(loading *l, rein_dtype products, bool frozen, int labels
 
 rein_status reini_lm_weights_load(const char *folder, rein_dtype products, bool frozen, int labels,
                                   reini_lm_weights **out, bool *made_score) {
-    loading l = {.folder = folder};
+    return reini_lm_weights_load_by(NULL, folder, products, frozen, labels, out, made_score);
+}
+
+rein_status reini_lm_weights_load_by(rein_pool *pool, const char *folder, rein_dtype products, bool frozen,
+                                     int labels, reini_lm_weights **out, bool *made_score) {
+    loading l = {.folder = folder, .pool = pool};
     rein_status status = load(&l, products, frozen, labels);
     reini_shards_close(l.shards);
     reini_free(l.entry);

@@ -6,7 +6,6 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include "base/file.h"
 #include "base/shards.h"
 #include "lm/lm_convert.h"
@@ -123,17 +122,12 @@ static const char *const tokenizer_files[] = {
     "merges.txt",     "added_tokens.json",
 };
 
-static bool same_file(const char *a, const char *b) {
-    struct stat x, y;
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
 static rein_status copy_file(const char *from_folder, const char *to_folder, const char *name) {
     char from[4096], to[4096], *data;
     size_t size;
     REINI_TRY(reini_path_join(from, sizeof from, from_folder, name));
     REINI_TRY(reini_path_join(to, sizeof to, to_folder, name));
-    if (!reini_file_exists(from) || same_file(from, to))
+    if (!reini_file_exists(from) || reini_same_file(from, to))
         return REIN_OK;
     REINI_TRY(reini_file_read(from, FILE_MAX, &data, &size));
     rein_status status = reini_file_write(to, data, size);

@@ -56,6 +56,8 @@ static void declare_parts(reini_lm_weights *w, rein_graph *g, int slot, bool mat
     for (int layer = -1; layer < w->shape.layers; layer++)
         for (int p = 0; p < REINI_LM_PART_COUNT; p++) {
             reini_lm_part_info info = reini_lm_part_of(&w->shape, (reini_lm_part)p);
+            if (w->base && p != REINI_LM_SCORE)
+                continue;
             if (info.there && info.matrix == matrices && info.per_layer == (layer >= 0))
                 declare_part(w, g, slot, (reini_lm_part)p, layer);
         }
@@ -83,6 +85,8 @@ static rein_status make_layout(reini_lm_weights *w) {
 }
 
 int64_t reini_lm_matrix_end(const reini_lm_weights *w) {
+    if (w->base)
+        return w->layout->size;
     /* the vector that all families have and that is declared first */
     return rein_layout_at(w->layout, reini_lm_param(w, REINI_LM_NORM_F, -1)).offset;
 }
@@ -113,8 +117,7 @@ static rein_status make_values(reini_lm_weights *w, bool frozen) {
     REINI_TRY(reini_memory_claim(bytes, "the weights of a language model"));
     if (store) {
         REINI_TRY(rein_store_new(w->layout, REIN_F32, &w->store));
-        reini_huge_pages(rein_store_data(w->store), numbers * sizeof(float));
-    } else {
+    } else if (!w->base) {
         REINI_TRY(make_vectors(w));
     }
     w->narrow = narrow ? REINI_NEW_ARRAY(uint16_t, matrices) : NULL;
@@ -125,8 +128,8 @@ static rein_status make_values(reini_lm_weights *w, bool frozen) {
     return REIN_OK;
 }
 
-rein_status reini_lm_weights_new(const reini_lm_shape *shape, rein_dtype products, bool frozen,
-                                 reini_lm_weights **out) {
+static rein_status make(const reini_lm_shape *shape, rein_dtype products, bool frozen,
+                        const reini_lm_weights *base, reini_lm_weights **out) {
     *out = NULL;
     if (products != REIN_F32 && products != REIN_BF16)
         return reini_fail(REIN_USAGE, "products of a language model are in float32 or in bfloat16");
@@ -135,6 +138,7 @@ rein_status reini_lm_weights_new(const reini_lm_shape *shape, rein_dtype product
         return reini_fail_memory(sizeof *w, "the weights of a language model");
     w->shape = *shape;
     w->products = products;
+    w->base = base;
     rein_status status = make_layout(w);
     if (status == REIN_OK)
         status = make_values(w, frozen);
@@ -144,6 +148,18 @@ rein_status reini_lm_weights_new(const reini_lm_shape *shape, rein_dtype product
     }
     *out = w;
     return REIN_OK;
+}
+
+rein_status reini_lm_weights_new(const reini_lm_shape *shape, rein_dtype products, bool frozen,
+                                 reini_lm_weights **out) {
+    return make(shape, products, frozen, NULL, out);
+}
+
+rein_status reini_lm_weights_share(const reini_lm_weights *base, int labels, reini_lm_weights **out) {
+    REINI_ASSERT(labels > 0 && !base->base && base->shape.labels == 0);
+    reini_lm_shape shape = base->shape;
+    shape.labels = labels;
+    return make(&shape, base->products, true, base, out);
 }
 
 void reini_lm_weights_free(reini_lm_weights *w) {
@@ -184,6 +200,8 @@ int reini_lm_param(const reini_lm_weights *w, reini_lm_part part, int layer) {
 
 reini_matrix reini_lm_matrix(const reini_lm_weights *w, reini_lm_part part, int layer) {
     int param = reini_lm_param(w, part, layer);
+    if (param < 0 && w->base)
+        return reini_lm_matrix(w->base, part, layer);
     if (param < 0)
         return (reini_matrix){.dtype = w->products};
     rein_param_info info = rein_layout_at(w->layout, param);
@@ -196,7 +214,7 @@ reini_matrix reini_lm_matrix(const reini_lm_weights *w, reini_lm_part part, int 
 const float *reini_lm_vector(const reini_lm_weights *w, reini_lm_part part, int layer) {
     int param = reini_lm_param(w, part, layer);
     if (param < 0)
-        return NULL;
+        return w->base ? reini_lm_vector(w->base, part, layer) : NULL;
     if (!w->store) {
         REINI_ASSERT(w->vector_offset[param] >= 0);
         return w->vectors + w->vector_offset[param];

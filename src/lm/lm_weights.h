@@ -62,7 +62,8 @@ typedef struct reini_lm_weights {
     uint16_t *narrow;    /* bf16 at the layout's offsets; NULL with REIN_F32 */
     float *
         vectors; /* floats of norms and biases when there is no store, at `vector_offset` of each parameter */
-    int64_t *vector_offset; /* -1 for matrices */
+    int64_t *vector_offset;              /* -1 for matrices */
+    const struct reini_lm_weights *base; /* holds everything but the score head; NULL: all is here */
 } reini_lm_weights;
 
 /* Random weights: normal(0, initializer_range) matrices, zero biases, norms of 1, as Transformers makes them. */
@@ -73,6 +74,12 @@ rein_status reini_lm_weights_random(const reini_lm_shape *shape, rein_dtype prod
  * head the folder lacks is made (zeros) and said in *made_score (may be NULL); -1: whatever the folder holds. Checks names, shapes, types, sizes, and names both sides of a difference. */
 rein_status reini_lm_weights_load(const char *folder, rein_dtype products, bool frozen, int labels,
                                   reini_lm_weights **out, bool *made_score);
+/* The same, read by all workers of a pool. */
+rein_status reini_lm_weights_load_by(rein_pool *pool, const char *folder, rein_dtype products, bool frozen,
+                                     int labels, reini_lm_weights **out, bool *made_score);
+/* A classifier of `labels` on frozen weights that are there already: its score head, zeros, is all that it holds. base
+ * outlives it. */
+rein_status reini_lm_weights_share(const reini_lm_weights *base, int labels, reini_lm_weights **out);
 /* Writes config.json, generation_config.json and model.safetensors (shards of at most shard_bytes, 0 = 5e9, with an index
  * when more than one) in `dtype` (REIN_F32 or REIN_BF16), and copies the tokenizer files and chat template found in
  * `tokenizer_from` (NULL: none) byte for byte. Files are written beside and renamed. */
@@ -82,7 +89,7 @@ rein_status reini_lm_weights_save(const reini_lm_weights *w, const char *folder,
 rein_status reini_lm_copy_tokenizer(const char *from, const char *folder);
 void reini_lm_weights_free(reini_lm_weights *w);
 
-/* Index into the layout, -1 = the family has none. layer: -1 for parts of the whole model. */
+/* Index into the layout, -1 = the family has none, or the base holds it. layer: -1 for parts of the whole model. */
 int reini_lm_param(const reini_lm_weights *w, reini_lm_part part, int layer);
 /* What products read. */
 reini_matrix reini_lm_matrix(const reini_lm_weights *w, reini_lm_part part, int layer);

@@ -90,24 +90,29 @@ static rein_status read_weight(const char **at, bool first, double *weight) {
     return REIN_OK;
 }
 
-/* to the parenthesis that closes; backslashes keep what follows them from counting */
-static rein_status read_argument(const char **at, const char *name, char **argument) {
-    const char *p = *at, *begin = p;
+const char *reini_reward_argument_end(const char *open) {
     int depth = 0;
-    *argument = NULL;
-    if (*p == '(') {
-        begin = ++p;
-        for (depth = 1; *p && depth > 0; p++) {
-            if (*p == '\\' && p[1])
-                p++;
-            else
-                depth += *p == '(' ? 1 : *p == ')' ? -1 : 0;
-        }
-        if (depth > 0)
-            return reini_fail(REIN_USAGE, "reward: the parenthesis after %s is not closed", name);
-        *at = p--;
+    for (const char *p = open; *p; p++) {
+        if (*p == '\\' && p[1])
+            p++;
+        else
+            depth += *p == '(' ? 1 : *p == ')' ? -1 : 0;
+        if (depth == 0)
+            return p;
     }
-    size_t n = (size_t)(p - begin);
+    return NULL;
+}
+
+static rein_status read_argument(const char **at, const char *name, char **argument) {
+    const char *begin = *at, *end = begin;
+    *argument = NULL;
+    if (*begin == '(') {
+        end = reini_reward_argument_end(begin++);
+        if (!end)
+            return reini_fail(REIN_USAGE, "reward: the parenthesis after %s is not closed", name);
+        *at = end + 1;
+    }
+    size_t n = (size_t)(end - begin);
     *argument = reini_new(n + 1);
     if (!*argument)
         return reini_fail_memory(n, "a reward");

@@ -32,6 +32,7 @@
 #include <jansson.h>
 #include <rein/tensor.h>
 #include "base/base.h"
+#include "lm/lm_weights.h"
 
 enum { REINI_REWARDS_MAX = 8 };
 
@@ -55,12 +56,19 @@ typedef struct reini_reward_opts {
     int batch_tokens;      /* of prompts and answers that a reward model scores at a time, at most */
     rein_dtype products;   /* of a reward model */
     const char *tokenizer; /* folder of the policy's tokenizer: a reward model's must be the same */
+    /* frozen weights that are in memory already and the folder they came from: a reward model that is an adapter of them
+     * reads them there. NULL: none */
+    const reini_lm_weights *weights;
+    const char *folder;
     rein_pool *pool;
 } reini_reward_opts;
 
 typedef struct reini_rewards reini_rewards;
 
 rein_status reini_rewards_new(const char *spec, const reini_reward_opts *opts, reini_rewards **out);
+/* The line with whole paths in place of those that are read from the directory the process is in: "@FILE", model(FOLDER),
+ * and the words of a command that are files. What does not fit into `out` stays as it is. */
+void reini_rewards_anchor(const char *spec, char *out, size_t size);
 void reini_rewards_free(reini_rewards *r);
 int reini_rewards_count(const reini_rewards *r);
 /* "number", or with several of a kind "regex", "regex_2", ... */

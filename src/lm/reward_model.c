@@ -73,6 +73,13 @@ static rein_status base_of(const char *folder, const char *config, char base[PAT
                              config, folder);
 }
 
+/* the base is what the policy's adapter is of, too */
+static bool in_memory(const scorer *s, const char *base) {
+    const reini_lm_weights *w = s->opts.weights;
+    return w && w->products == s->opts.products && w->shape.labels == 0 &&
+           reini_same_file(s->opts.folder, base);
+}
+
 static rein_status load(scorer *s, const char *folder) {
     char config[PATH], base[PATH];
     bool made_score = false;
@@ -80,8 +87,11 @@ static rein_status load(scorer *s, const char *folder) {
     bool adapter = reini_file_exists(config);
     if (adapter)
         REINI_TRY(base_of(folder, config, base));
-    REINI_TRY(
-        reini_lm_weights_load(adapter ? base : folder, s->opts.products, true, 1, &s->weights, &made_score));
+    if (adapter && in_memory(s, base))
+        REINI_TRY(reini_lm_weights_share(s->opts.weights, 1, &s->weights));
+    else
+        REINI_TRY(reini_lm_weights_load(adapter ? base : folder, s->opts.products, true, 1, &s->weights,
+                                        &made_score));
     if (adapter)
         return reini_lora_load(s->weights, folder, &s->lora);
     return made_score
@@ -102,6 +112,11 @@ static rein_status make_room(scorer *s) {
     if (!s->row || !s->values || !s->document || !s->scored)
         return reini_fail_memory((size_t)s->room * 5, s->where);
     REINI_TRY(reini_packed_new(s->room, DOCUMENTS, &s->batch));
+    int workers = s->opts.pool ? rein_pool_threads(s->opts.pool) : 1;
+    int64_t work = reini_lm_bytes(s->weights, s->lora, &opts, workers);
+    reini_log(REIN_LOG_INFO, "memory: %s: weights %.1f MB, %d tokens in the network %.1f MB", s->where,
+              1e-6 * (double)reini_lm_weights_bytes(s->weights), s->room, 1e-6 * (double)work);
+    REINI_TRY(reini_memory_claim((size_t)work, s->where));
     return reini_lm_new(s->weights, s->lora, &opts, s->opts.pool, &s->lm);
 }
 

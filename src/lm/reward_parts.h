@@ -22,6 +22,9 @@ extern const reini_reward_kind reini_reward_text_kinds[]; /* ends with a NULL na
 extern const reini_reward_kind reini_reward_model_kind;
 extern const reini_reward_kind reini_reward_command_kind;
 
+/* The parenthesis that closes the one at `open`, NULL when none does; backslashes keep what follows from counting. */
+const char *reini_reward_argument_end(const char *open);
+
 /* "FILE:LINE: " of an item, into out; returns out. */
 const char *reini_reward_place(char out[400], const reini_reward_opts *opts, const reini_reward_item *item);
 

@@ -57,8 +57,10 @@ int64_t reini_lm_bytes(const reini_lm_weights *w, const reini_lora *lora, const 
 rein_status reini_lm_new(const reini_lm_weights *w, const reini_lora *lora, const reini_lm_opts *opts,
                          rein_pool *pool, reini_lm **out);
 void reini_lm_free(reini_lm *lm);
-/* Another set of weights of the same shape, another adapter or none: a reference model is the policy with its adapter
- * off. */
+/* Has the work memory all that a network with these weights and this adapter (NULL: none) needs? */
+bool reini_lm_fits(const reini_lm *lm, const reini_lm_weights *w, const reini_lora *lora);
+/* Another set of weights, another adapter or none: a reference model is the policy with its adapter off, a critic has a
+ * score head in the place of the vocabulary's. It has to fit. */
 void reini_lm_bind(reini_lm *lm, const reini_lm_weights *w, const reini_lora *lora);
 
 /* Runs the layers. The result stays inside: reini_lm_hidden, and the head's calls below. */
@@ -90,6 +92,8 @@ void reini_lm_values(reini_lm *lm, int n, const int32_t *row, float *values);
 /* Where gradients are added: stores of the layouts of w and lora, either may be NULL (nothing is computed for it). */
 typedef struct reini_lm_gradients {
     rein_store *weights, *lora;
+    bool
+        fresh; /* what the stores hold is not kept: matrices are written in place of added to, the rest is cleared */
 } reini_lm_gradients;
 
 /* Begins the backward pass of the last forward: gradients of hidden rows are zero. Then any of the three below, then

@@ -6,6 +6,7 @@
  * Gradients of norms are sums over rows: each piece of REINI_NORM_TASK rows has its own, added up in order.
  */
 #include <string.h>
+#include "lm/lm_parts.h"
 #include "lm/transformer_parts.h"
 #include "tensor/kernels.h"
 
@@ -215,16 +216,67 @@ static void add_embeddings(void *user, int task, int worker) {
 
 /* ---- the pass -------------------------------------------------------------------------------------------- */
 
+typedef struct clearing {
+    float *at;
+    int64_t n;
+} clearing;
+
+enum { CLEAR_SHARE = 1 << 18 };
+
+static void clear_share(void *user, int task, int worker) {
+    const clearing *c = user;
+    int64_t first = (int64_t)task * CLEAR_SHARE, left = c->n - first;
+    (void)worker;
+    memset(c->at + first, 0, (size_t)(left < CLEAR_SHARE ? left : CLEAR_SHARE) * sizeof(float));
+}
+
+static void clear(const reini_lm *lm, float *at, int64_t n) {
+    clearing c = {at, n};
+    rein_pool_run(lm->pool, (int)((n + CLEAR_SHARE - 1) / CLEAR_SHARE), clear_share, &c);
+}
+
+static void clear_part(const reini_lm *lm, reini_lm_part part) {
+    int param = reini_lm_param(lm->w, part, -1);
+    if (param >= 0)
+        clear(lm, reini_lm_gradient_at(lm->w, lm->to.weights, part, -1),
+              rein_layout_at(lm->w->layout, param).count);
+}
+
+static reini_lm_part head_part(const reini_lm *lm) {
+    return lm->shape.tied ? REINI_LM_EMBEDDING : REINI_LM_HEAD;
+}
+
+/* All that a pass adds to in place of writing it: matrices outside the layers, norms and biases, adapters. */
+static void clear_gradients(const reini_lm *lm) {
+    if (lm->to.lora != NULL)
+        clear(lm, rein_store_data(lm->to.lora), rein_store_size(lm->to.lora));
+    if (lm->to.weights == NULL)
+        return;
+    float *all = rein_store_data(lm->to.weights);
+    int64_t end = reini_lm_matrix_end(lm->w);
+    clear(lm, all + end, rein_store_size(lm->to.weights) - end);
+    clear_part(lm, REINI_LM_POSITIONS);
+    clear_part(lm, REINI_LM_SCORE);
+    if (!lm->shape.tied)
+        clear_part(lm, REINI_LM_EMBEDDING);
+}
+
 void reini_lm_backward_begin(reini_lm *lm, reini_lm_gradients to) {
     REINI_ASSERT(lm->opts.train && lm->forward_done && lm->batch.cache == NULL);
     REINI_ASSERT(to.lora == NULL || lm->lora != NULL);
     lm->to = to;
     lm->backward_begun = true;
+    lm->head_fresh = to.fresh && to.weights != NULL;
+    if (to.fresh)
+        clear_gradients(lm);
     memset(lm->dhidden, 0, (size_t)lm->batch.tokens * (size_t)lm->shape.hidden * sizeof(float));
 }
 
 void reini_lm_backward(reini_lm *lm) {
     REINI_ASSERT(lm->backward_begun);
+    if (lm->head_fresh) /* nothing was scored */
+        clear_part(lm, head_part(lm));
+    lm->head_fresh = false;
     norm_back(lm, REINI_LM_NORM_F, REINI_LM_NORM_F_B, -1, lm->last, lm->stat_f, NULL, lm->dhidden, true);
     for (int layer = lm->shape.layers - 1; layer >= 0; layer--) {
         if (lm->opts.recompute)

@@ -163,7 +163,8 @@ static void back_chunk(chunk *c, reini_matrix rows) {
     dw.at =
         reini_lm_gradient_at(lm->w, lm->to.weights, lm->shape.tied ? REINI_LM_EMBEDDING : REINI_LM_HEAD, -1);
     dw.dtype = REIN_F32;
-    reini_matmul_weight(lm->mm, dw, NULL, dz, rows, 1);
+    reini_matmul_weight(lm->mm, dw, NULL, dz, rows, 1, !lm->head_fresh);
+    lm->head_fresh = false;
 }
 
 static void each_chunk(chunk c, bool back) {
@@ -226,6 +227,6 @@ void reini_lm_values_backward(reini_lm *lm, int n, const int32_t *row, const flo
             continue;
         dw.at = gradient;
         dw.dtype = REIN_F32;
-        reini_matmul_weight(lm->mm, dw, NULL, dv, gather(lm, row + first, rows), 1);
+        reini_matmul_weight(lm->mm, dw, NULL, dv, gather(lm, row + first, rows), 1, true);
     }
 }

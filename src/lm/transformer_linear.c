@@ -161,8 +161,8 @@ static void adapter_weight_gradient(const reini_lm *lm, const adapter *a, int in
     da.at = reini_lora_a(lora, lm->to.lora, a->part, a->layer);
     db.at = reini_lora_b(lora, lm->to.lora, a->part, a->layer);
     reini_matmul_forward(lm->mm, low, input, a->a, NULL, false);
-    reini_matmul_weight(lm->mm, db, NULL, dy, low, a->scale);
-    reini_matmul_weight(lm->mm, da, NULL, dlow, input, 1);
+    reini_matmul_weight(lm->mm, db, NULL, dy, low, a->scale, true);
+    reini_matmul_weight(lm->mm, da, NULL, dlow, input, 1, true);
 }
 
 /* ---- forwards -------------------------------------------------------------------------------------------- */
@@ -253,7 +253,7 @@ static void weight_gradients(const reini_lm *lm, const reini_linear *l, int laye
         dw.at = reini_lm_gradient_at(lm->w, lm->to.weights, l->part[i], layer);
         dw.dtype = REIN_F32;
         float *db = reini_lm_gradient_at(lm->w, lm->to.weights, l->bias[i], layer);
-        reini_matmul_weight(lm->mm, dw, db, columns_of(dy, column, dw.rows), x, 1);
+        reini_matmul_weight(lm->mm, dw, db, columns_of(dy, column, dw.rows), x, 1, !lm->to.fresh);
         column += dw.rows;
         if (all)
             return;

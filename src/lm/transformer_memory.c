@@ -94,6 +94,7 @@ static void carve_adapters(reini_lm *lm, reini_carver *c) {
     if (lm->lora == NULL)
         return;
     size_t tokens = (size_t)lm->opts.tokens, rank = (size_t)lm->lora->opts.rank;
+    lm->rank = lm->lora->opts.rank;
     int64_t input = most(s->hidden, most(s->inner, reini_lm_out_width(s)));
     int64_t output = most(reini_lm_qkv_width(s), reini_lm_gate_width(s));
     lm->low = reini_carve(c, tokens * rank * sizeof(float));
@@ -152,7 +153,7 @@ int64_t reini_lm_bytes(const reini_lm_weights *w, const reini_lora *lora, const 
                        int workers) {
     reini_lm lm = describe(w, lora, opts, workers);
     return (int64_t)carve(&lm, NULL) + (int64_t)sizeof(reini_lm) +
-           (int64_t)sizeof(reini_lm_kept) * w->shape.layers;
+           (int64_t)sizeof(reini_lm_kept) * w->shape.layers + reini_matmul_bytes(w->products, workers);
 }
 
 static rein_status check(const reini_lm_weights *w, const reini_lm_opts *opts) {
@@ -206,10 +207,19 @@ void reini_lm_free(reini_lm *lm) {
     reini_free(lm);
 }
 
+bool reini_lm_fits(const reini_lm *lm, const reini_lm_weights *w, const reini_lora *lora) {
+    reini_lm_shape shape = w->shape;
+    shape.labels = lm->shape.labels;
+    bool head = w->shape.labels > 0 || lm->logits != NULL;
+    bool adapter = lora == NULL || (lora->opts.rank <= lm->rank &&
+                                    (!lm->opts.train || lora->opts.dropout == 0 || lm->dropped != NULL));
+    return head && adapter && w->products == lm->w->products && memcmp(&shape, &lm->shape, sizeof shape) == 0;
+}
+
 void reini_lm_bind(reini_lm *lm, const reini_lm_weights *w, const reini_lora *lora) {
-    REINI_ASSERT(w->products == lm->w->products && memcmp(&w->shape, &lm->shape, sizeof w->shape) == 0);
-    REINI_ASSERT(lora == NULL || lm->low != NULL);
+    REINI_ASSERT(reini_lm_fits(lm, w, lora));
     lm->w = w;
     lm->lora = lora;
+    lm->shape.labels = w->shape.labels;
     lm->forward_done = false;
 }

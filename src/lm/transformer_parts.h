@@ -69,6 +69,7 @@ struct reini_lm {
     void *h;       /* act tokens x inner */
     float *wide;   /* REINI_ADAPT_ROWS x the widest result, for adapters on bf16 results */
     void *dropped; /* act tokens x the widest input, for adapters with dropout */
+    int rank;      /* of an adapter, at most */
     float *low;    /* tokens x rank */
     float *dlow;   /* tokens x 3 rank */
 
@@ -81,6 +82,7 @@ struct reini_lm {
     /* backwards */
     reini_lm_gradients to;
     bool backward_begun;
+    bool head_fresh;     /* the head's gradient is not written yet, and what its memory holds is not kept */
     float *dhidden, *dx; /* tokens x hidden; dx may be dhidden's place */
     uint16_t *dx_half;   /* dx as products read it with REIN_BF16, else NULL */
     float *dnorm;        /* tokens x hidden */

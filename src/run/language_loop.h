@@ -50,6 +50,7 @@ typedef struct reini_language_run {
     reini_language_counters count;
     double clock_start, seconds_before; /* of this leg */
     int64_t saved_step;                 /* of the checkpoint, -1 = none */
+    int64_t planned_memory;             /* bytes of the process with all that the run has taken */
 } reini_language_run;
 
 /* Their names; returns their number. */

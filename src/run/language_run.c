@@ -28,13 +28,14 @@ static json_t *real(double value) {
 static rein_status write_summary(const rein_summary *s) {
     char path[REINI_PATH_MAX];
     REINI_TRY(reini_path_join(path, sizeof path, s->run_dir, "summary.json"));
-    json_t *o =
-        json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:o, s:o, s:o, s:o, s:I}", "algo", s->algo,
-                  "run_dir", s->run_dir, "model_dir", s->model_dir, "policy_sha256", s->policy_sha256, "seed",
-                  (json_int_t)s->seed, "updates", (json_int_t)s->env_steps, "tokens", (json_int_t)s->tokens,
-                  "wall_s", s->wall_s, "sps", s->sps, "loss", real(s->loss), "eval_loss", real(s->eval_loss),
-                  "eval_mean_token_accuracy", real(s->eval_accuracy), "best_eval_loss",
-                  real(s->best_eval_loss), "best_step", (json_int_t)s->best_step);
+    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:o, s:o, s:o, s:o, s:I, s:I, s:I}",
+                          "algo", s->algo, "run_dir", s->run_dir, "model_dir", s->model_dir, "policy_sha256",
+                          s->policy_sha256, "seed", (json_int_t)s->seed, "updates", (json_int_t)s->env_steps,
+                          "tokens", (json_int_t)s->tokens, "wall_s", s->wall_s, "sps", s->sps, "loss",
+                          real(s->loss), "eval_loss", real(s->eval_loss), "eval_mean_token_accuracy",
+                          real(s->eval_accuracy), "best_eval_loss", real(s->best_eval_loss), "best_step",
+                          (json_int_t)s->best_step, "planned_memory_bytes", (json_int_t)s->planned_memory,
+                          "peak_memory_bytes", (json_int_t)s->peak_memory);
     if (!o)
         return reini_fail_memory(1 << 12, path);
     rein_status status = reini_json_write(path, o);
@@ -62,6 +63,8 @@ static bool read_summary(rein_summary *s, const reini_language_setup *setup, con
     s->env_steps = json_integer_value(json_object_get(o, "updates"));
     s->tokens = json_integer_value(json_object_get(o, "tokens"));
     s->best_step = json_integer_value(json_object_get(o, "best_step"));
+    s->planned_memory = json_integer_value(json_object_get(o, "planned_memory_bytes"));
+    s->peak_memory = json_integer_value(json_object_get(o, "peak_memory_bytes"));
     s->wall_s = get(o, "wall_s");
     s->sps = get(o, "sps");
     s->loss = get(o, "loss");
@@ -85,6 +88,8 @@ static rein_status summarize(reini_language_run *run, rein_summary *s) {
     s->wall_s = run->count.seconds;
     s->sps = (double)p.step / fmax(run->count.seconds, 1e-9);
     s->loss = p.step > 0 ? run->count.loss : NAN;
+    s->planned_memory = run->planned_memory;
+    s->peak_memory = reini_memory_peak();
     if (run->count.evaluated >= 0) {
         s->eval_loss = run->count.eval[0];
         s->eval_accuracy = run->count.eval[1];
@@ -104,14 +109,30 @@ static void close_run(reini_language_run *run) {
     rein_pool_free(run->pool);
 }
 
+/* Methods take all memory before their first update, so what they have then is what they need. */
+static void plan_memory(reini_language_run *run, int64_t before, uint64_t live) {
+    reini_memory now = reini_memory_now();
+    int64_t taken = (int64_t)(now.live_bytes - live), saving = run->setup->method->save_bytes(run->state);
+    run->planned_memory = before + taken + saving;
+    reini_log(
+        REIN_LOG_INFO,
+        "memory: %.1f MB in all: %.1f MB for this run, %.1f MB while its model is saved, %.1f MB before it",
+        1e-6 * (double)run->planned_memory, 1e-6 * (double)taken, 1e-6 * (double)saving,
+        1e-6 * (double)before);
+}
+
 static rein_status open_state(reini_language_run *run) {
+    int64_t before = reini_memory_peak();
+    uint64_t live = reini_memory_now().live_bytes;
     int threads = reini_thread_count(reini_language_settings(run->setup)->threads);
     run->pool = rein_pool_new(threads);
     if (!run->pool)
         return reini_fail(REIN_NOMEM, "%d worker threads could not be started: choose fewer with --threads",
                           threads);
     reini_lm_context context = {.pool = run->pool, .dir = run->dir};
-    return run->setup->method->create(run->setup->config, &context, &run->state);
+    REINI_TRY(run->setup->method->create(run->setup->config, &context, &run->state));
+    plan_memory(run, before, live);
+    return REIN_OK;
 }
 
 static rein_status open_outputs(reini_language_run *run, FILE *progress, bool found) {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
+#include "lm/reward.h"
 #include "run/language_setup.h"
 #include "run/run_dir.h"
 
@@ -39,6 +40,16 @@ rein_status reini_language_set(reini_language_setup *setup, const char *name, co
 
 /* ---- files ----------------------------------------------------------------------------------------------- */
 
+static void anchor_reward(reini_language_setup *setup) {
+    char text[REIN_TEXT_MAX], whole[REIN_TEXT_MAX];
+    int at = rein_fields_find(setup->method->fields, setup->method->n_fields, "reward");
+    if (at < 0)
+        return;
+    rein_field_print(&setup->method->fields[at], setup->config, text, sizeof text);
+    reini_rewards_anchor(text, whole, sizeof whole);
+    reini_language_set(setup, "reward", whole);
+}
+
 void reini_language_anchor(reini_language_setup *setup) {
     static const char *const names[] = {"model",         "init", "adapter",   "tokenizer",
                                         "chat_template", "data", "eval_data", "value_model"};
@@ -52,6 +63,7 @@ void reini_language_anchor(reini_language_setup *setup) {
         if (reini_lm_given(text) && realpath(text, whole) && strlen(whole) < REIN_TEXT_MAX)
             reini_language_set(setup, names[i], whole);
     }
+    anchor_reward(setup);
 }
 
 /* ---- config.json ----------------------------------------------------------------------------------------- */

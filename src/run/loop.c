@@ -7,7 +7,6 @@
  */
 #include <math.h>
 #include <string.h>
-#include <sys/resource.h>
 #include "base/file.h"
 #include "run/checkpoint.h"
 #include "base/clock.h"
@@ -122,9 +121,8 @@ int reini_column_names(const reini_setup *setup, const char *names[REINI_COLUMNS
 }
 
 double reini_peak_megabytes(void) {
-    struct rusage usage;
-    /* ru_maxrss is in KiB */
-    return getrusage(RUSAGE_SELF, &usage) == 0 ? (double)usage.ru_maxrss / 1024 : NAN;
+    int64_t peak = reini_memory_peak();
+    return peak > 0 ? (double)peak / (1 << 20) : NAN;
 }
 
 static rein_status write_row(reini_run *run) {

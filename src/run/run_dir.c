@@ -23,15 +23,23 @@ static rein_status fail_system(const char *doing, const char *path) {
     return reini_fail(REIN_IO, "%s \"%s\": %s", doing, path, strerror(errno));
 }
 
-/* nothing but what a run leaves that was killed while it wrote its first file */
+/* what a run leaves that was killed before it had written its config.json */
+static bool is_left_over(const char *name) {
+    size_t n = strlen(name);
+    bool stored = starts_with(name, "reference-") || starts_with(name, "candidates");
+    return strcmp(name, "config.json.tmp") == 0 ||
+           (stored &&
+            ((n > 5 && strcmp(name + n - 5, ".rein") == 0) || strcmp(name, "candidates.jsonl") == 0 ||
+             strcmp(name, "candidates_eval.jsonl") == 0 || (n > 4 && strcmp(name + n - 4, ".tmp") == 0)));
+}
+
 static rein_status is_empty(const char *dir, bool *empty) {
     DIR *entries = opendir(dir);
     if (!entries)
         return fail_system("cannot read the directory", dir);
     *empty = true;
     for (const struct dirent *e; (e = readdir(entries));)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
-            strcmp(e->d_name, "config.json.tmp") != 0)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && !is_left_over(e->d_name))
             *empty = false;
     closedir(entries);
     return REIN_OK;
@@ -97,7 +105,8 @@ void reini_dir_let_go(int hold) {
  * that the directory never stops being a run */
 static bool is_output(const char *name) {
     static const char *const outputs[] = {"checkpoint.rein",    "metrics.csv",      "events.out.tfevents.",
-                                          "policy.safetensors", "best.safetensors", "summary.json"};
+                                          "policy.safetensors", "best.safetensors", "summary.json",
+                                          "rollouts.jsonl",     "reference-",       "candidates"};
     for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++)
         if (starts_with(name, outputs[i]))
             return true;

@@ -55,7 +55,7 @@ static rein_status load_weights(reini_text_model *m, const rein_text_model_opts 
     reini_log(REIN_LOG_INFO, "%s: %s, %.1f M parameters, %.1f MB of weights in %s", opts->folder,
               reini_family_name(shape.family), 1e-6 * (double)parameters, 1e-6 * (double)m->weight_bytes,
               dtype == REIN_BF16 ? "bf16" : "f32");
-    REINI_TRY(reini_lm_weights_load(opts->folder, dtype, true, 0, &m->weights, NULL));
+    REINI_TRY(reini_lm_weights_load_by(m->pool, opts->folder, dtype, true, 0, &m->weights, NULL));
     return opts->adapter ? reini_lora_load(m->weights, opts->adapter, &m->lora) : REIN_OK;
 }
 

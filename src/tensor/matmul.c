@@ -10,7 +10,9 @@
  *
  * A worker takes a block of the result and goes through the depth in parts: it packs both operands' parts into its scratch
  * memory, which fits the second-level cache, and multiplies them. Blocks that share the lines of b follow each other, and
- * a worker keeps what it has packed. Few rows go another way: b is read where it lies, once.
+ * a worker keeps what it has packed. Where several blocks want the same lines of a, these are packed before, once for all
+ * workers; if their depth is more than there is room for, that happens in passes, between which sums are kept. Few rows go
+ * another way: b is read where it lies, once.
  */
 #include "tensor/matmul.h"
 
@@ -32,7 +34,8 @@ struct reini_matmul {
     int workers;
     int64_t calls;
     scratch *scratch; /* (workers) */
-    void *memory;     /* of all of them */
+    void *memory;     /* of all of them, then SHARED bytes of a, then KEPT of sums */
+    char *shared, *kept;
 };
 
 /* One product: blocks of rows x columns of the result, then sums of dy's columns. */
@@ -42,6 +45,8 @@ typedef struct product {
     reini_sums sums;
     int64_t rows, columns, depth; /* of a block */
     int64_t high_blocks, wide_blocks;
+    int64_t from, to;          /* the depth of this pass */
+    bool shared, kept;         /* a is packed before; sums are kept between passes */
     const reini_lines *summed; /* or NULL */
     float *db;
 } product;
@@ -53,6 +58,9 @@ enum {
     SUM_COLUMNS = 256, /* that one task sums */
     TASKS_A_WORKER = 3,
     THIN_COLUMNS = 128, /* of one task, at least */
+    LEAST_PANELS = 3,   /* of a block's columns, while rows can be cut instead */
+    SHARED = 4 << 20,   /* bytes of a packed before */
+    KEPT = 4 << 20,     /* bytes of sums */
     PASSING = 1 << 19,  /* numbers of a result that a cache is not expected to keep */
     SHARE = 16384,      /* numbers that one task narrows or widens */
 };
@@ -63,23 +71,31 @@ static size_t in_lines(size_t bytes) {
     return (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
 }
 
-static int64_t c_row(const reini_matmul *mm) {
-    return mm->kernels->columns + C_APART;
-}
-
 /* A vector more of a and b than they hold: kernels may read or write on past the end. */
 static size_t a_room(const reini_matmul_kernels *k) {
     return in_lines((size_t)(k->rows * k->depth) * k->size + CACHE_LINE);
 }
 
 static size_t b_room(const reini_matmul_kernels *k) {
-    return in_lines((size_t)(k->columns * k->depth) * k->size + CACHE_LINE);
+    return in_lines((size_t)(k->whole_columns * k->depth) * k->size + CACHE_LINE);
 }
 
 static void lay_out(reini_matmul *mm, size_t a, size_t b, size_t c) {
     char *at = mm->memory;
     for (int w = 0; w < mm->workers; w++, at += a + b + c)
         mm->scratch[w] = (scratch){.a = at, .b = at + a, .c = (float *)(void *)(at + a + b)};
+    mm->shared = at;
+    mm->kept = at + SHARED;
+}
+
+static size_t c_room(const reini_matmul_kernels *k) {
+    return in_lines((size_t)(k->rows * (k->columns + C_APART)) * sizeof(float));
+}
+
+int64_t reini_matmul_bytes(rein_dtype products, int workers) {
+    const reini_matmul_kernels *k = reini_matmul_best(products == REIN_BF16);
+    size_t each = a_room(k) + b_room(k) + c_room(k) + sizeof(scratch);
+    return (int64_t)(sizeof(reini_matmul) + (size_t)workers * each + SHARED + KEPT);
 }
 
 rein_status reini_matmul_new(rein_pool *pool, rein_dtype products, reini_matmul **out) {
@@ -95,8 +111,8 @@ rein_status reini_matmul_new(rein_pool *pool, rein_dtype products, reini_matmul 
     mm->kernels = reini_matmul_best(mm->bf16);
     mm->workers = pool != NULL ? rein_pool_threads(pool) : 1;
     size_t a = a_room(mm->kernels), b = b_room(mm->kernels);
-    size_t c = in_lines((size_t)(mm->kernels->rows * c_row(mm)) * sizeof(float));
-    size_t bytes = (size_t)mm->workers * (a + b + c);
+    size_t c = c_room(mm->kernels);
+    size_t bytes = (size_t)mm->workers * (a + b + c) + SHARED + KEPT;
     mm->scratch = REINI_NEW_ARRAY(scratch, (size_t)mm->workers);
     mm->memory = reini_new(bytes);
     if (mm->scratch == NULL || mm->memory == NULL) {
@@ -159,6 +175,32 @@ static void pack_b(const product *p, scratch *s, int64_t block, int64_t d) {
     s->packed_block = block;
 }
 
+/* A part of a packed before: kernels may write a little on past its end. */
+static size_t shared_part(const product *p) {
+    return in_lines((size_t)(p->rows * p->depth) * p->mm->kernels->size + CACHE_LINE);
+}
+
+static char *shared_at(const product *p, int64_t high, int64_t d) {
+    int64_t deep = parts(p->to - p->from, p->depth);
+    return p->mm->shared + (size_t)(high * deep + (d - p->from) / p->depth) * shared_part(p);
+}
+
+static void share_part(void *user, int task, int worker) {
+    const product *p = user;
+    int64_t high = task % p->high_blocks, d = p->from + task / p->high_blocks * p->depth;
+    reini_lines part = part_of(&p->a, high * p->rows, p->rows, d, p->depth);
+    (void)worker;
+    p->mm->kernels->pack_a(shared_at(p, high, d), &part);
+}
+
+static const char *packed_a(const product *p, scratch *s, int64_t high, int64_t d) {
+    if (p->shared)
+        return shared_at(p, high, d);
+    reini_lines part = part_of(&p->a, high * p->rows, p->rows, d, p->depth);
+    p->mm->kernels->pack_a(s->a, &part);
+    return s->a;
+}
+
 /* Begins to read where rows x columns of sums will go: far apart in memory, and soon waited for. */
 static void fetch_sums(const reini_sums *s, int64_t rows, int64_t columns) {
     int64_t size = s->half ? sizeof(uint16_t) : sizeof(float);
@@ -169,7 +211,7 @@ static void fetch_sums(const reini_sums *s, int64_t rows, int64_t columns) {
 
 /* A block whose depth is one part: sums go to their place while the first-level cache has them, along rows of the result,
  * so that few pages of memory are written at a time. */
-static void multiply_whole(const product *p, scratch *s, int64_t i, int64_t j, int64_t rows,
+static void multiply_whole(const product *p, scratch *s, const char *a, int64_t i, int64_t j, int64_t rows,
                            int64_t columns) {
     const reini_matmul_kernels *k = p->mm->kernels;
     int64_t depth = up_to(p->a.depth, k->deep), wide = PANELS * k->wide;
@@ -180,29 +222,36 @@ static void multiply_whole(const product *p, scratch *s, int64_t i, int64_t j, i
             reini_sums sums = sums_at(&p->sums, i + r, j + c);
             if (sums.add)
                 fetch_sums(&sums, high, left);
-            k->multiply(s->c, wide, s->a + (size_t)r * line, s->b + (size_t)c * line, k->high,
+            k->multiply(s->c, wide, a + (size_t)r * line, s->b + (size_t)c * line, k->high,
                         up_to(left, k->wide), depth, false);
             k->finish(&sums, s->c, wide, high, left);
         }
 }
 
+static size_t kept_block(const product *p) {
+    return in_lines((size_t)(p->rows * (p->columns + C_APART)) * sizeof(float));
+}
+
 static void run_block(const product *p, scratch *s, int64_t high, int64_t wide) {
     const reini_matmul_kernels *k = p->mm->kernels;
-    int64_t i = high * p->rows, j = wide * p->columns;
+    int64_t i = high * p->rows, j = wide * p->columns, c_row = p->columns + C_APART;
     int64_t rows = least(p->rows, p->a.lines - i), columns = least(p->columns, p->b.lines - j);
-    for (int64_t d = 0; d < p->a.depth; d += p->depth) {
-        reini_lines a = part_of(&p->a, i, p->rows, d, p->depth);
+    size_t slot = (size_t)(wide * p->high_blocks + high) * kept_block(p);
+    float *c = p->kept ? (float *)(void *)(p->mm->kept + slot) : s->c;
+    for (int64_t d = p->from; d < p->to; d += p->depth) {
         pack_b(p, s, wide, d);
-        k->pack_a(s->a, &a);
+        const char *a = packed_a(p, s, high, d);
         if (p->depth >= p->a.depth) {
-            multiply_whole(p, s, i, j, rows, columns);
+            multiply_whole(p, s, a, i, j, rows, columns);
             return;
         }
-        k->multiply(s->c, c_row(p->mm), s->a, s->b, up_to(rows, k->high), up_to(columns, k->wide),
-                    up_to(a.depth, k->deep), d > 0);
+        int64_t deep = up_to(least(p->depth, p->a.depth - d), k->deep);
+        k->multiply(c, c_row, a, s->b, up_to(rows, k->high), up_to(columns, k->wide), deep, d > 0);
     }
+    if (p->to < p->a.depth)
+        return;
     reini_sums sums = sums_at(&p->sums, i, j);
-    k->finish(&sums, s->c, c_row(p->mm), rows, columns);
+    k->finish(&sums, c, c_row, rows, columns);
 }
 
 static void run_task(void *user, int task, int worker) {
@@ -222,16 +271,19 @@ static int64_t even_part(int64_t n, int64_t most, int64_t unit) {
     return up_to(parts(n, parts(n, most)), unit);
 }
 
-/* Blocks as large as scratch has room for, halved while some workers would have less to do than others. */
+/* Blocks as large as scratch has room for, halved while some workers would have less to do than others: columns first
+ * where packed lines of a may be shared, else the longer side. */
 static void cut(product *p) {
     const reini_matmul_kernels *k = p->mm->kernels;
     int64_t tasks = p->mm->workers > 1 ? p->mm->workers * TASKS_A_WORKER : 1;
+    int64_t least_columns = (k->share ? LEAST_PANELS : 2) * k->wide, least_rows = 2 * k->high;
+    bool whole = p->a.depth <= k->depth;
+    p->depth = even_part(p->a.depth, whole ? k->depth : k->part_depth, k->deep);
     p->rows = even_part(p->a.lines, k->rows, k->high);
-    p->columns = even_part(p->b.lines, k->columns, k->wide);
-    p->depth = even_part(p->a.depth, k->depth, k->deep);
+    p->columns = even_part(p->b.lines, whole ? k->whole_columns : k->columns, k->wide);
     while (parts(p->a.lines, p->rows) * parts(p->b.lines, p->columns) < tasks &&
-           (p->rows > 2 * k->high || p->columns > 2 * k->wide)) {
-        if (p->columns > 2 * k->wide && (p->columns >= p->rows || p->rows <= 2 * k->high))
+           (p->rows > least_rows || p->columns > least_columns)) {
+        if (p->columns > least_columns && (k->share || p->columns >= p->rows || p->rows <= least_rows))
             p->columns = up_to(parts(p->columns, 2), k->wide);
         else
             p->rows = up_to(parts(p->rows, 2), k->high);
@@ -240,11 +292,29 @@ static void cut(product *p) {
     p->wide_blocks = parts(p->b.lines, p->columns);
 }
 
+/* Whether a is packed before, and how much of the depth at a time. */
+static int64_t pass_depth(product *p) {
+    int64_t deep = p->high_blocks > 0 ? SHARED / (int64_t)shared_part(p) / p->high_blocks : 0;
+    int64_t blocks = p->high_blocks * p->wide_blocks;
+    p->shared = p->mm->kernels->share && p->wide_blocks > 1 && deep > 0;
+    p->kept = p->shared && deep * p->depth < p->a.depth;
+    if (p->kept && blocks * (int64_t)kept_block(p) > KEPT)
+        p->shared = p->kept = false;
+    return p->kept ? deep * p->depth : p->a.depth;
+}
+
 static void run_product(product *p) {
     p->mm->calls++;
     cut(p);
-    int64_t summing = p->summed != NULL ? parts(p->summed->lines, SUM_COLUMNS) : 0;
-    rein_pool_run(p->mm->pool, (int)(p->high_blocks * p->wide_blocks + summing), run_task, p);
+    int64_t deep = pass_depth(p), summing = p->summed != NULL ? parts(p->summed->lines, SUM_COLUMNS) : 0;
+    for (p->from = 0; p->from < p->a.depth; p->from = p->to) {
+        p->to = least(p->from + deep, p->a.depth);
+        if (p->shared)
+            rein_pool_run(p->mm->pool, (int)(p->high_blocks * parts(p->to - p->from, p->depth)), share_part,
+                          p);
+        int64_t last = p->to >= p->a.depth ? summing : 0;
+        rein_pool_run(p->mm->pool, (int)(p->high_blocks * p->wide_blocks + last), run_task, p);
+    }
 }
 
 /* ---- products of few rows ------------------------------------------------------------------------------- */
@@ -332,16 +402,17 @@ void reini_matmul_input(reini_matmul *mm, reini_matrix dx, reini_matrix dy, rein
 }
 
 void reini_matmul_weight(reini_matmul *mm, reini_matrix dw, float *db, reini_matrix dy, reini_matrix x,
-                         float scale) {
+                         float scale, bool add) {
     REINI_ASSERT(dw.rows == dy.columns && dw.columns == x.columns && dy.rows == x.rows &&
                  dw.dtype == REIN_F32);
     reini_lines columns = lines_of(mm, &dy, true);
     product p = {.mm = mm,
                  .a = columns,
                  .b = lines_of(mm, &x, true),
-                 .sums = sums_of(&dw, NULL, scale, true),
+                 .sums = sums_of(&dw, NULL, scale, add),
                  .summed = db != NULL ? &columns : NULL,
                  .db = db};
+    REINI_ASSERT(add || dy.rows > 0);
     if (dw.rows > 0 && dw.columns > 0 && dy.rows > 0)
         run_product(&p);
 }

@@ -30,6 +30,8 @@ typedef struct reini_matmul reini_matmul; /* scratch memory and the pool */
  * widening to float, so that bf16 works everywhere. pool NULL = the calling thread; it must outlive the result. */
 rein_status reini_matmul_new(rein_pool *pool, rein_dtype products, reini_matmul **out);
 void reini_matmul_free(reini_matmul *mm);
+/* Bytes of the scratch memory that reini_matmul_new takes for so many workers. */
+int64_t reini_matmul_bytes(rein_dtype products, int workers);
 
 /* y (m x n) = x (m x k) w^T + bias, w (n x k), bias (n floats) or NULL; add: to what y holds (y REIN_F32 then).
  * y's `at` is written. Any mix of operand types; y may be REIN_F32 or REIN_BF16. */
@@ -38,10 +40,10 @@ void reini_matmul_forward(reini_matmul *mm, reini_matrix y, reini_matrix x, rein
 /* dx (m x k) = scale dy (m x n) w; add as above. */
 void reini_matmul_input(reini_matmul *mm, reini_matrix dx, reini_matrix dy, reini_matrix w, float scale,
                         bool add);
-/* dw (n x k, floats) += scale dy^T x, for dy (m x n), x (m x k). db (n floats) += the sums of scale dy's columns, unless
- * NULL. */
+/* dw (n x k, floats) = scale dy^T x, for dy (m x n), x (m x k), m > 0; add: to what dw holds. db (n floats) += the sums of
+ * scale dy's columns, unless NULL. */
 void reini_matmul_weight(reini_matmul *mm, reini_matrix dw, float *db, reini_matrix dy, reini_matrix x,
-                         float scale);
+                         float scale, bool add);
 
 /* n floats to bf16 (to nearest, ties to even; a NaN stays one) and back, shared by the pool's workers. */
 void reini_narrow(rein_pool *pool, uint16_t *to, const float *from, int64_t n);

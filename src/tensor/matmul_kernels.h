@@ -40,6 +40,9 @@ typedef struct reini_sums {
 typedef struct reini_matmul_kernels {
     int64_t high, wide, deep;
     int64_t rows, columns, depth; /* of the largest block: multiples of high, wide and deep */
+    int64_t part_depth;           /* of a block whose depth is several parts; at most `depth` */
+    int64_t whole_columns;        /* of a block whose depth is one part; at least `columns` */
+    bool share;                   /* lines of a that several blocks want are packed once, before */
     size_t size;                  /* bytes of a packed number */
     int64_t few;                  /* so many rows `thin` serves */
     void (*pack_a)(void *to, const reini_lines *a);

@@ -5,7 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <rein/rng.h>
+#include "base/huge_pages.h"
 #include "tensor/graph.h"
+
+enum { LARGE = 1 << 24 /* bytes, from where on large pages pay */ };
 
 /* ---- layouts ------------------------------------------------------------------------------------------- */
 
@@ -141,6 +144,8 @@ rein_status rein_store_new(rein_layout *layout, rein_dtype real, rein_store **ou
         reini_free(store);
         return reini_fail_memory(bytes, "a parameter store");
     }
+    if (bytes >= LARGE)
+        reini_huge_pages(store->data, bytes);
     layout->sealed = true;
     store->layout = reini_layout_hold(layout);
     store->real = real;

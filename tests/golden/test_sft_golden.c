@@ -74,8 +74,8 @@ static void track(const char *name, const char *more, const char *file) {
         for (int c = 0; c < 4; c++)
             found[c][k] = sft_metric(&r, columns[c]);
     }
-    check_column(run, "loss", found[0], 1e-3, 1e-5, false);
-    check_column(run, "grad_norm", found[1], 1e-3, 1e-4, true);
+    check_column(run, "loss", found[0], 1e-5, 2e-6, false);
+    check_column(run, "grad_norm", found[1], 1e-4, 5e-6, true);
     check_column(run, "learning_rate", found[2], 1e-6, 1e-6, true);
     check_column(run, "num_tokens", found[3], 0, 0, false);
     if (file) {

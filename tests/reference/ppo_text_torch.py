@@ -2,7 +2,8 @@
 """Four updates of PPO on a language model in plain PyTorch, for tests/golden/test_ppo_text_golden.c.
 
 TRL no longer has PPO, so this is written from the formulas at the top of ppo_text.c. Model, answers, old and reference
-log-probabilities are those of grpo_trl.py; the critic is the same network with the score head 0.3 sin(j + 1). Writes
+log-probabilities are those of grpo_trl.py; the critic is the same network with the score head 0.3 sin(j + 1), or
+("trunk") that head on the policy's own hidden states: one loss, one network, one backward pass. Writes
 tests/golden/ppo_text_torch.json.
 
     python3 tests/reference/ppo_text_torch.py      needs torch, transformers
@@ -28,9 +29,9 @@ def probes(state):
     return {k: [float(x) for x in v.detach().flatten()[::211].double()] for k, v in sorted(state.items())}
 
 
-def run(golden, prompts, estimator, whiten):
+def run(golden, prompts, estimator, whiten, shared=False):
     policy = LlamaForCausalLM.from_pretrained(MODEL, dtype=torch.float32)
-    trunk = LlamaModel.from_pretrained(MODEL, dtype=torch.float32)
+    trunk = policy.model if shared else LlamaModel.from_pretrained(MODEL, dtype=torch.float32)
     head = torch.nn.Parameter(0.3 * torch.sin(torch.arange(trunk.config.hidden_size) + 1.0)[None])
     answers = golden["answers"]
 
@@ -70,7 +71,8 @@ def run(golden, prompts, estimator, whiten):
         ret.append(out + v)
     every = torch.cat(adv)
     adv = [(a - every.mean()) * torch.rsqrt(every.var() + 1e-8) for a in adv]
-    optimizer = torch.optim.AdamW([*policy.parameters(), *trunk.parameters(), head], **ADAM)
+    own = [] if shared else [*trunk.parameters()]
+    optimizer = torch.optim.AdamW([*policy.parameters(), *own, head], **ADAM)
     out = {"policy": [], "value": []}
     for _ in range(EPOCHS):
         for first in range(0, len(answers), SIZE):
@@ -87,7 +89,9 @@ def run(golden, prompts, estimator, whiten):
             out["policy"].append(float(pg.detach()))
             out["value"].append(float(vf.detach()))
     out["weights"] = probes(policy.state_dict())
-    out["critic"] = probes({**{"model." + k: v for k, v in trunk.state_dict().items()}, "score.weight": head})
+    body = {} if shared else {"model." + k: v for k, v in trunk.state_dict().items()}
+    out["critic"] = probes({**body, "score.weight": head})
+    out["head"] = [float(x) for x in head.detach().flatten().double()]
     return out
 
 
@@ -97,6 +101,7 @@ def main():
     rows = [json.loads(x) for x in (GOLDEN / "sft_trl" / "data.jsonl").read_text().splitlines()]
     prompts = [tokenizer(r["prompt"])["input_ids"] for r in rows[:len(golden["answers"]) // GROUP]]
     out = {"k1": run(golden, prompts, "k1", False), "k3": run(golden, prompts, "k3", True)}
+    out["trunk"] = run(golden, prompts, "k1", False, shared=True)
     (GOLDEN / "ppo_text_torch.json").write_text(json.dumps(out, indent=1) + "\n")
 
 

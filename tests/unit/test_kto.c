@@ -84,11 +84,53 @@ static void test_out_of_memory(void **state) {
     rig_check_memory("kto", BASE);
 }
 
+typedef struct heard {
+    int n;
+    char line[4][300];
+} heard;
+
+static void hear(void *user, rein_log_level level, const char *line) {
+    heard *h = user;
+    if (level == REIN_LOG_WARNING && h->n < 4)
+        snprintf(h->line[h->n++], sizeof h->line[0], "%s", line);
+}
+
+/* 26 good and 14 bad answers: unequal weights are asked for, and the weights that are named are taken */
+static void test_weights(void **state) {
+    (void)state;
+    static const struct {
+        const char *weights;
+        int warnings;
+    } cases[] = {{"", 2},
+                 {"desirable_weight=0.54", 0},
+                 {"desirable_weight=0.717", 0},
+                 {"desirable_weight=0.5", 2},
+                 {"undesirable_weight=1.4", 0},
+                 {"undesirable_weight=1.9", 2}};
+    for (int i = 0; i < 6; i++) {
+        heard h = {0};
+        char text[512];
+        rig r;
+        snprintf(text, sizeof text, BASE "%s", cases[i].weights);
+        rein_set_log(hear, &h);
+        rig_steps(&r, "kto", 1, 0, text);
+        rein_set_log(NULL, NULL);
+        assert_int_equal(h.n, cases[i].warnings);
+        if (i == 0) {
+            assert_non_null(strstr(h.line[0], "26 good and 14 bad answers"));
+            assert_non_null(
+                strstr(h.line[1], "desirable_weight of 0.538 to 0.718, or an undesirable_weight of 1.39"));
+        }
+        rig_free(&r);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_equivalences), cmocka_unit_test(test_first_loss),
         cmocka_unit_test(test_one_kind),     cmocka_unit_test(test_learns),
         cmocka_unit_test(test_bad_data),     cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_weights),
     };
     return cmocka_run_group_tests(tests, temp_dir_make, temp_dir_remove);
 }

@@ -118,8 +118,9 @@ static void same_bits(const text_rig *a, const text_rig *b) {
 
 static void test_threads(void **state) {
     (void)state;
-    static const char *const variants[] = {BASE, BASE "use_peft=true", BASE "dtype=bf16"};
-    for (int v = 0; v < 3; v++) {
+    static const char *const variants[] = {BASE, BASE "use_peft=true", BASE "dtype=bf16",
+                                           BASE "value_head=trunk", BASE "value_head=trunk; use_peft=true"};
+    for (int v = 0; v < 5; v++) {
         text_rig one, three;
         steps_of(&one, 1, 5, variants[v]);
         steps_of(&three, 3, 5, variants[v]);
@@ -129,10 +130,11 @@ static void test_threads(void **state) {
     }
 }
 
-/* the critic learns what the answers are worth, whole and by an adapter with its head */
+/* the critic learns what the answers are worth: whole, by an adapter with its head, as a head on the policy's network */
 static void test_critic_learns(void **state) {
     (void)state;
-    for (int adapter = 0; adapter < 2; adapter++) {
+    for (int kind = 0; kind < 4; kind++) {
+        int adapter = kind & 1;
         char settings[2048];
         text_rig r;
         double first = 0, last = 0;
@@ -140,8 +142,9 @@ static void test_critic_learns(void **state) {
             settings, sizeof settings,
             BASE
             "reward=length; kl_coef=0; max_steps=60; vf_coef=1; cliprange=0; learning_rate=%s; use_peft=%s;"
-            "cliprange_value=inf; max_grad_norm=0; lr_scheduler_type=constant",
-            adapter ? "3e-2" : "1e-2", adapter ? "true" : "false");
+            "cliprange_value=inf; max_grad_norm=0; lr_scheduler_type=constant;"
+            "value_head=%s",
+            adapter ? "3e-2" : "1e-2", adapter ? "true" : "false", kind & 2 ? "trunk" : "own");
         text_new(&r, "ppo", 1, settings);
         for (int k = 0; k < 60; k++) {
             text_step(&r);
@@ -150,6 +153,50 @@ static void test_critic_learns(void **state) {
         }
         print_message("critic's loss: %.3f, then %.3f\n", first / 4, last / 4);
         assert_true(last < 0.3 * first);
+        text_free(&r);
+    }
+}
+
+/* d loss / d weights through a head on the policy's network, by differences: of weights, adapter and head */
+static void test_trunk_gradient(void **state) {
+    (void)state;
+    for (int adapter = 0; adapter < 2; adapter++) {
+        text_rig r;
+        steps_of(&r, 1, 1, adapter ? BASE "value_head=trunk; use_peft=true" : BASE "value_head=trunk");
+        reini_ppo_text *p = r.self;
+        const reini_packed *b = p->rollout.batch;
+        reini_lm_learner *l = &p->learner;
+        float *head = reini_ppo_critic_head(&p->critic), *slope = p->value_loss.dvalue;
+        for (int j = 0; j < l->weights->shape.hidden; j++)
+            head[j] = 0.3f * (float)sin((double)j + 1);
+        for (int i = 0; i < b->scored; i++)
+            slope[i] = (float)cos(2.0 * i);
+        reini_lm_learner_begin(l);
+        reini_ppo_critic_begin(&p->critic);
+        reini_lm_learner_forward(l, b, 0);
+        reini_lm_learner_backward_begin(l);
+        reini_ppo_critic_backward(&p->critic, b, slope);
+        reini_lm_backward(l->lm);
+        rein_store *const store[2] = {reini_lm_learner_trained(l), p->critic.head};
+        const rein_store *const gradient[2] = {l->gradient, p->critic.gradient};
+        double largest = 0;
+        for (int k = 0; k < 2; k++)
+            for (int64_t i = 0, n = rein_store_size(store[k]); i < n; i += k == 0 ? n / 97 : 3) {
+                float *x = (float *)rein_store_data(store[k]) + i, was = *x, h = 4e-3f;
+                double sum[2] = {0};
+                for (int side = 0; side < 2; side++) {
+                    *x = was + (side ? h : -h);
+                    reini_lm_learner_forward(l, b, 0);
+                    reini_ppo_critic_values(&p->critic, b, p->value_loss.value);
+                    for (int t = 0; t < b->scored; t++)
+                        sum[side] += (double)slope[t] * (double)p->value_loss.value[t];
+                }
+                *x = was;
+                double found = (double)((const float *)rein_store_view(gradient[k]))[i];
+                near((sum[1] - sum[0]) / (2 * (double)h), found, 1e-2 * fmax(1, fabs(found)));
+                largest = fmax(largest, fabs(found));
+            }
+        assert_true(largest > 0.1);
         text_free(&r);
     }
 }
@@ -209,15 +256,14 @@ static void test_bandit(void **state) {
         {"save_steps", "1"}, {"threads", "1"}, {"kl_target", "0.1"}, {                                       \
         "eval_data", GOLDEN "/data.jsonl"                                                                    \
     }
-static const rein_setting text_settings[] = {RUN, {"use_peft", "true"}};
+/* an adapter and a critic of its own, the whole policy and a head on it */
+static const rein_setting text_settings[2][16] = {{RUN, {"value_head", "trunk"}},
+                                                  {RUN, {"use_peft", "true"}}};
 
 static rein_train_opts text_run(const char *out, bool adapter) {
     run_stop = 0;
-    return (rein_train_opts){.algo = "ppo",
-                             .settings = text_settings,
-                             .n_settings = adapter ? 15 : 14,
-                             .out = out,
-                             .stop = &run_stop};
+    return (rein_train_opts){
+        .algo = "ppo", .settings = text_settings[adapter], .n_settings = 15, .out = out, .stop = &run_stop};
 }
 
 static void resumed_anywhere(bool adapter) {
@@ -252,17 +298,20 @@ static void test_refused(void **state) {
     text_free(&r);
     assert_fails(text_try(&r, "ppo", 1, NULL, BASE "value_model=/nowhere"), REIN_IO, "the critic: ");
     text_free(&r);
+    assert_fails(text_try(&r, "ppo", 1, NULL, BASE "value_head=trunk; value_model=/nowhere"), REIN_USAGE,
+                 "no network of its own to begin with /nowhere");
+    text_free(&r);
     assert_fails(text_try(&r, "ppo", 1, NULL, BASE "reward=none"), REIN_USAGE, "no reward");
     text_free(&r);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_first_ratio),   cmocka_unit_test(test_rewards),
-        cmocka_unit_test(test_steered_price), cmocka_unit_test(test_critic_loss),
-        cmocka_unit_test(test_threads),       cmocka_unit_test(test_critic_learns),
-        cmocka_unit_test(test_bandit),        cmocka_unit_test(test_resumed_anywhere),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_first_ratio),      cmocka_unit_test(test_rewards),
+        cmocka_unit_test(test_steered_price),    cmocka_unit_test(test_critic_loss),
+        cmocka_unit_test(test_threads),          cmocka_unit_test(test_critic_learns),
+        cmocka_unit_test(test_trunk_gradient),   cmocka_unit_test(test_bandit),
+        cmocka_unit_test(test_resumed_anywhere), cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, temp_dir_make, temp_dir_remove);
 }

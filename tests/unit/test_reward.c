@@ -14,7 +14,7 @@
 #include "lm/transformer.h"
 
 static const reini_reward_opts plain_opts = {
-    .data = "prompts.jsonl", .timeout = 20, .restarts = 0, .products = REIN_F32};
+    .data = "prompts.jsonl", .timeout = 120, .restarts = 0, .products = REIN_F32};
 
 static double score_opts(const reini_reward_opts *opts, const char *spec, const char *row, const char *text,
                          const int32_t *ids, int n) {

@@ -62,7 +62,9 @@ rein_status reini_group_open(reini_group_policy *g, const void *settings, const 
                                .answers = (int)answers_of_rollout(settings, settings),
                                .max_new = opts->max_new,
                                .temperature = opts->temperature,
-                               .reference = opts->beta > 0};
+                               .reference = opts->beta > 0,
+                               /* the price is paid, and noted, before the first update */
+                               .unscored = opts->beta > 0 ? 0 : (int)answers_of_update(settings)};
     REINI_TRY(reini_lm_learner_open(&g->learner, g->settings, 0, context->pool));
     REINI_TRY(reini_text_rollout_open(&g->rollout, settings, &plan, context, &g->learner));
     REINI_TRY(reini_lm_course_init(&g->course, g->settings,
@@ -113,6 +115,10 @@ rein_status reini_group_save(void *self, const char *folder) {
 
 const char *reini_group_folder(const void *self) {
     return ((const reini_group_policy *)self)->learner.lora ? "adapter" : "model";
+}
+
+int64_t reini_group_save_bytes(const void *self) {
+    return reini_lm_learner_save_bytes(&((const reini_group_policy *)self)->learner);
 }
 
 rein_status reini_group_digest(const void *self, char out[65]) {

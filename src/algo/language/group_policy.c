@@ -91,6 +91,7 @@ void reini_group_judge(reini_group_policy *g) {
 
 rein_status reini_group_roll(reini_group_policy *g) {
     REINI_TRY(reini_text_rollout_make(&g->rollout));
+    g->fresh = g->settings->dtype != 0 && g->rollout.plan.unscored > 0;
     reini_group_judge(g);
     note_rewards(g);
     note_lengths(g);
@@ -233,6 +234,41 @@ static void note_batch(reini_group_policy *g, span batch) {
 
 /* ---- the update -------------------------------------------------------------------------------------------- */
 
+static double batch_loss(reini_group_policy *g, span batch, int64_t U) {
+    return g->opts.whole ? answer_loss(g, batch, U) : token_loss(g, batch, U);
+}
+
+/* old log-probabilities to those of the policy as it is, or back */
+static void carry(reini_group_policy *g, span batch, bool to_old) {
+    reini_text_answers *a = &g->rollout.now;
+    int64_t row = 0;
+    for (int i = batch.from; i < batch.from + batch.count; row += a->length[i], i++) {
+        float *old = a->logp + (int64_t)i * a->max_new, *now = g->rollout.logp + row;
+        memcpy(to_old ? old : now, to_old ? now : old, (size_t)a->length[i] * sizeof *old);
+    }
+}
+
+/* Before the weights have changed ratios are 1, whatever the log-probabilities are: the gradient is known beforehand, and
+ * scores and their gradient are one pass over the vocabulary. */
+static double learn_fresh(reini_group_policy *g, span batch, int64_t U, const reini_lm_scores *scores) {
+    carry(g, batch, false);
+    batch_loss(g, batch, U);
+    reini_lm_learner_backward_begin(&g->learner);
+    reini_lm_score_linear(g->learner.lm, scores, g->slope);
+    reini_lm_backward(g->learner.lm);
+    carry(g, batch, true);
+    return batch_loss(g, batch, U);
+}
+
+static double learn_again(reini_group_policy *g, span batch, int64_t U, const reini_lm_scores *scores) {
+    reini_lm_score(g->learner.lm, scores);
+    double loss = batch_loss(g, batch, U);
+    reini_lm_learner_backward_begin(&g->learner);
+    reini_lm_score_backward(g->learner.lm, scores, g->slope, NULL);
+    reini_lm_backward(g->learner.lm);
+    return loss;
+}
+
 static double learn_batch(reini_group_policy *g, span batch, int64_t U) {
     reini_text_rollout *r = &g->rollout;
     for (int k = 0; k < batch.count; k++)
@@ -240,11 +276,7 @@ static double learn_batch(reini_group_policy *g, span batch, int64_t U) {
     reini_text_rollout_pack(r, &r->now, g->which, batch.count);
     reini_lm_scores scores = reini_text_rollout_scores(r);
     reini_lm_learner_forward(&g->learner, r->batch, 0);
-    reini_lm_score(g->learner.lm, &scores);
-    double loss = g->opts.whole ? answer_loss(g, batch, U) : token_loss(g, batch, U);
-    reini_lm_learner_backward_begin(&g->learner);
-    reini_lm_score_backward(g->learner.lm, &scores, g->slope, NULL);
-    reini_lm_backward(g->learner.lm);
+    double loss = g->fresh ? learn_fresh(g, batch, U, &scores) : learn_again(g, batch, U, &scores);
     note_batch(g, batch);
     return loss;
 }
@@ -260,6 +292,7 @@ void reini_group_learn(reini_group_policy *g) {
         tokens += g->rollout.batch->tokens;
     }
     rein_optim_result result = reini_lm_learner_update(&g->learner, rate);
+    g->fresh = false;
     reini_lm_course_made(&g->course, result, tokens);
     note(g, REINI_GROUP_LOSS, loss, 1);
     g->state.rate = rate;

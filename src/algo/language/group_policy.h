@@ -90,6 +90,7 @@ typedef struct reini_group_policy {
     double *paid;   /* [answers] rewards less the price on the distance */
     float *slope;   /* [tokens of a batch] d loss / d logp */
     int32_t *which; /* [answers of a batch] */
+    bool fresh;     /* the weights are those that drew the rollout, and its answers are not scored */
     struct {
         int64_t used; /* updates made from the rollout, 0 = the next one makes a new one */
         double sum[REINI_GROUP_N_METRICS], count[REINI_GROUP_N_METRICS];
@@ -118,6 +119,7 @@ rein_status reini_group_evaluate(void *self, double *metric);
 rein_status reini_group_visit(void *self, reini_archive *ar);
 rein_status reini_group_save(void *self, const char *folder);
 const char *reini_group_folder(const void *self);
+int64_t reini_group_save_bytes(const void *self);
 rein_status reini_group_digest(const void *self, char out[65]);
 
 /* what GRPO and RLOO put into their descriptors alike */
@@ -133,6 +135,7 @@ rein_status reini_group_digest(const void *self, char out[65]);
     .visit = reini_group_visit, \
     .save = reini_group_save, \
     .folder = reini_group_folder, \
+    .save_bytes = reini_group_save_bytes, \
     .digest = reini_group_digest
 /* clang-format on */
 

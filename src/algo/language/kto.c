@@ -277,6 +277,29 @@ static rein_status mismatch(reini_preference *data, int64_t size, int most) {
 
 /* ---- setting up ------------------------------------------------------------------------------------------ */
 
+/* l+ n+ / (l- n-) should be 1 to 4/3, TRL's rule: good answers count as much as bad ones, or a little more */
+static void advise(const kto *s) {
+    const reini_preference *data = &s->run.train;
+    double good = 0, bad, ratio;
+    for (int64_t g = 0; g < data->n; g++)
+        good += data->score[data->first[g]] != 0;
+    bad = (double)data->n - good;
+    ratio = s->config->desirable_weight * good / (s->config->undesirable_weight * bad);
+    if (ratio >= 0.995 && ratio <= 4.0 / 3 + 0.005)
+        return;
+    reini_log(REIN_LOG_WARNING,
+              "%.0f good and %.0f bad answers: desirable_weight x good is %.3g times undesirable_weight x "
+              "bad, better "
+              "1 to 1.33 times",
+              good, bad, ratio);
+    if (good > 0 && bad > 0)
+        reini_log(REIN_LOG_WARNING,
+                  "that is a desirable_weight of %.3g to %.3g, or an undesirable_weight of %.3g to %.3g",
+                  s->config->undesirable_weight * bad / good,
+                  s->config->undesirable_weight * bad / good * 4 / 3,
+                  s->config->desirable_weight * good / bad * 3 / 4, s->config->desirable_weight * good / bad);
+}
+
 static rein_status check(const void *config) {
     const kto_config *c = config;
     REINI_TRY(reini_preference_check(config));
@@ -293,6 +316,7 @@ static rein_status set_up(kto *s, const reini_lm_context *context) {
     REINI_TRY(reini_preference_run_open(run, (const reini_lm_settings *)s->config, 0, context, &opts));
     int64_t size = run->settings->per_device_train_batch_size,
             other = run->settings->per_device_eval_batch_size;
+    advise(s);
     REINI_TRY(mismatch(&run->train, size, opts.max_length));
     REINI_TRY(mismatch(&run->eval, other, opts.max_length));
     REINI_TRY(reini_preference_run_prepare(run, PASSES));

@@ -54,6 +54,8 @@ typedef struct reini_language {
     rein_status (*visit)(void *self, reini_archive *archive);
     /* The model as it is, into a folder. */
     rein_status (*save)(void *self, const char *folder);
+    int64_t (*save_bytes)(
+        const void *self); /* memory that save takes for a while, to read back what it wrote */
     const char *(*folder)(const void *self);               /* its name in the run's directory */
     rein_status (*digest)(const void *self, char out[65]); /* of what was trained */
 } reini_language;

@@ -1,6 +1,7 @@
 /*
  * lm_learner.c - opening, the memory of training, the update, checkpoints.
  */
+#include <stdio.h>
 #include <string.h>
 #include <rein/rng.h>
 #include "algo/language/lm_learner.h"
@@ -92,8 +93,17 @@ rein_status reini_lm_learner_open(reini_lm_learner *l, const reini_lm_settings *
     return reini_lm_has_adapter(s) ? open_adapter(l, s) : REIN_OK;
 }
 
+rein_status reini_lm_learner_open_beside(reini_lm_learner *l, const reini_lm_settings *s,
+                                         const reini_lm_learner *other, int labels) {
+    REINI_ASSERT(other->lora && reini_lm_has_adapter(s));
+    *l = (reini_lm_learner){.pool = other->pool};
+    REINI_TRY(reini_lm_weights_share(other->weights, labels, &l->weights));
+    return open_adapter(l, s);
+}
+
 void reini_lm_learner_release(reini_lm_learner *l) {
-    reini_lm_free(l->lm);
+    if (!l->lent)
+        reini_lm_free(l->lm);
     rein_optim_free(l->optim);
     rein_store_free(l->gradient);
     reini_lora_free(l->lora);
@@ -107,7 +117,7 @@ rein_store *reini_lm_learner_trained(const reini_lm_learner *l) {
     return l->lora ? l->lora->store : l->weights->store;
 }
 
-static rein_optim_config optim_config(const reini_lm_settings *s) {
+rein_optim_config reini_lm_optim_config(const reini_lm_settings *s) {
     rein_optim_config config = rein_optim_config_default();
     config.kind = REIN_OPTIM_ADAMW;
     config.beta1 = s->adam_beta1;
@@ -119,22 +129,27 @@ static rein_optim_config optim_config(const reini_lm_settings *s) {
     return config;
 }
 
-/* says what training will hold, and fails before it is taken where the machine lacks the room */
+/* says what training will hold, and fails before it is taken where the machine lacks the room; a lent network is there */
 static rein_status claim(const reini_lm_learner *l, const reini_lm_opts *opts) {
     static const double mega = 1e-6;
+    char network[96];
+    int workers = l->pool ? rein_pool_threads(l->pool) : 1;
     double trained = (double)rein_store_size(reini_lm_learner_trained(l));
     double weights = (double)reini_lm_weights_bytes(l->weights);
-    double work = (double)reini_lm_bytes(l->weights, l->lora, opts, l->pool ? rein_pool_threads(l->pool) : 1);
+    double work = l->lent ? 0 : (double)reini_lm_bytes(l->weights, l->lora, opts, workers);
+    if (l->lent)
+        snprintf(network, sizeof network, "no network of its own");
+    else
+        snprintf(network, sizeof network, "%d tokens in the network %.1f MB", opts->tokens, work * mega);
     reini_log(REIN_LOG_INFO,
-              "memory: weights %.1f MB, gradients %.1f MB, optimizer %.1f MB, %d tokens in the network "
-              "%.1f MB: %.1f MB in all",
-              weights * mega, 4 * trained * mega, 8 * trained * mega, opts->tokens, work * mega,
-              (weights + 12 * trained + work) * mega);
+              "memory%s%s: weights %.1f MB, gradients %.1f MB, optimizer %.1f MB, %s: %.1f MB in all",
+              l->name ? " of " : "", l->name ? l->name : "", weights * mega, 4 * trained * mega,
+              8 * trained * mega, network, (weights + 12 * trained + work) * mega);
     return reini_memory_claim((size_t)(12 * trained + work), "training");
 }
 
-rein_status reini_lm_learner_prepare(reini_lm_learner *l, const reini_lm_settings *s, int64_t tokens,
-                                     int64_t documents) {
+static rein_status prepare(reini_lm_learner *l, const reini_lm_settings *s, int64_t tokens,
+                           int64_t documents) {
     if (tokens > INT32_MAX / 2)
         return reini_fail(REIN_USAGE,
                           "a batch of %lld tokens is too large: lower per_device_train_batch_size and raise "
@@ -144,19 +159,36 @@ rein_status reini_lm_learner_prepare(reini_lm_learner *l, const reini_lm_setting
                           .documents = (int)documents,
                           .train = true,
                           .recompute = s->gradient_checkpointing != 0};
-    rein_optim_config config = optim_config(s);
+    rein_optim_config config = reini_lm_optim_config(s);
     rein_store *trained = reini_lm_learner_trained(l);
     REINI_TRY(claim(l, &opts));
     REINI_TRY(rein_store_new(rein_store_layout(trained), REIN_F32, &l->gradient));
     REINI_TRY(rein_optim_new(&config, rein_store_layout(trained), &l->optim));
     rein_optim_share(l->optim, l->pool);
-    return reini_lm_new(l->weights, l->lora, &opts, l->pool, &l->lm);
+    return l->lent ? REIN_OK : reini_lm_new(l->weights, l->lora, &opts, l->pool, &l->lm);
+}
+
+rein_status reini_lm_learner_prepare(reini_lm_learner *l, const reini_lm_settings *s, int64_t tokens,
+                                     int64_t documents) {
+    return prepare(l, s, tokens, documents);
+}
+
+rein_status reini_lm_learner_prepare_beside(reini_lm_learner *l, const reini_lm_settings *s,
+                                            const reini_lm_learner *other, int64_t tokens,
+                                            int64_t documents) {
+    l->lent = reini_lm_fits(other->lm, l->weights, l->lora);
+    l->lm = l->lent ? other->lm : NULL;
+    return prepare(l, s, tokens, documents);
+}
+
+void reini_lm_learner_take(reini_lm_learner *l) {
+    reini_lm_bind(l->lm, l->weights, l->lora);
 }
 
 /* ---- the update ------------------------------------------------------------------------------------------ */
 
 void reini_lm_learner_begin(reini_lm_learner *l) {
-    memset(rein_store_data(l->gradient), 0, (size_t)rein_store_size(l->gradient) * sizeof(float));
+    l->fresh = true;
 }
 
 void reini_lm_learner_forward(reini_lm_learner *l, const reini_packed *batch, uint64_t dropout) {
@@ -169,11 +201,16 @@ void reini_lm_learner_forward(reini_lm_learner *l, const reini_packed *batch, ui
 }
 
 void reini_lm_learner_backward_begin(reini_lm_learner *l) {
-    reini_lm_gradients to = {.weights = l->lora ? NULL : l->gradient, .lora = l->lora ? l->gradient : NULL};
+    reini_lm_gradients to = {
+        .weights = l->lora ? NULL : l->gradient, .lora = l->lora ? l->gradient : NULL, .fresh = l->fresh};
+    l->fresh = false;
     reini_lm_backward_begin(l->lm, to);
 }
 
 rein_optim_result reini_lm_learner_update(reini_lm_learner *l, double rate) {
+    if (l->fresh) /* nothing was learned from */
+        memset(rein_store_data(l->gradient), 0, (size_t)rein_store_size(l->gradient) * sizeof(float));
+    l->fresh = false;
     rein_optim_result result = rein_optim_step(l->optim, reini_lm_learner_trained(l), l->gradient, rate);
     if (!l->lora && !result.skipped)
         reini_lm_weights_refresh(l->weights, l->pool);

@@ -121,6 +121,12 @@ static rein_status write_folder(const reini_lm_learner *l, const reini_lm_settin
     return tokenizer ? reini_lm_copy_tokenizer(tokenizer, folder) : REIN_OK;
 }
 
+/* an adapter is small; whole weights are there twice while they are compared, as products read them */
+int64_t reini_lm_learner_save_bytes(const reini_lm_learner *l) {
+    int64_t each = l->weights->products == REIN_BF16 ? 2 : 4;
+    return l->lora ? 4 * rein_store_size(l->lora->store) : each * rein_store_size(l->weights->store);
+}
+
 rein_status reini_lm_learner_save(reini_lm_learner *l, const reini_lm_settings *s, const char *folder,
                                   const reini_packed *probe) {
     static const rein_dtype dtypes[] = {REIN_F32, REIN_BF16};

@@ -18,12 +18,14 @@
  *     kl_coef *= 1 + clip(KL / target - 1, +-0.2) answers / horizon
  *
  * Policy, reference, reward and critic are four models. With an adapter the reference is the policy without it and no
- * memory of its own; the critic is a network of its own with a score head, from the reward model or the policy's folder.
+ * memory of its own; the critic is a network of its own with a score head, from the reward model or the policy's folder,
+ * or (value_head trunk) a head on the policy's hidden states. Then both losses are one, and its gradient passes through
+ * the policy's network once: at the hidden row h_t the policy's part and dV_t w are added up (ppo_critic.h).
  *
  * Where this differs from TRL's PPO (while it had one):
  *   - the score is given with the answer's last token; TRL gives it one place behind where the answer was shorter than
  *     the limit, with one more value there.
- *   - policy and critic have an optimizer each, so each gradient is clipped by its own norm.
+ *   - policy and critic (or the critic's head) have an optimizer each, so each gradient is clipped by its own norm.
  *   - with temperatures other than 1 log-probabilities use logits / T; TRL divides by T + 1e-7.
  */
 #include "algo/language/ppo_text.h"
@@ -49,13 +51,6 @@ void reini_ppo_note(reini_ppo_text *p, reini_ppo_text_metric metric, double sum,
 
 /* ---- what the critic says ---------------------------------------------------------------------------------- */
 
-/* V_t of every token of the batch in `to`: the value of the text before it */
-static void run_critic(reini_ppo_text *p, float *to) {
-    const reini_packed *b = p->rollout.batch;
-    reini_lm_learner_forward(&p->critic, b, 0);
-    reini_lm_values(p->critic.lm, b->scored, b->row, to);
-}
-
 static void value_all(reini_ppo_text *p) {
     reini_text_answers *a = &p->rollout.now;
     for (int64_t from = 0, size = p->settings->per_device_train_batch_size; from < a->n; from += size) {
@@ -63,7 +58,10 @@ static void value_all(reini_ppo_text *p) {
         for (int k = 0; k < n; k++)
             p->order[k] = (int32_t)(from + k);
         reini_text_rollout_pack(&p->rollout, a, p->order, n);
-        run_critic(p, p->value_loss.value);
+        if (p->critic.kind == REINI_CRITIC_TRUNK)
+            reini_lm_learner_forward(&p->learner, p->rollout.batch, 0);
+        reini_ppo_critic_values(&p->critic, p->rollout.batch, p->value_loss.value);
+        reini_lm_learner_take(&p->learner);
         for (int k = 0; k < n; row += a->length[from + k], k++)
             memcpy(p->value + (from + k) * a->max_new, p->value_loss.value + row,
                    (size_t)a->length[from + k] * sizeof *p->value);
@@ -196,24 +194,28 @@ static void note_rows(reini_ppo_text *p, int64_t rows) {
     }
 }
 
-/* beside an adapter the score head's gradient is no part of the network's: d loss / d w = sum_t dV_t h_t */
-static void head_backward(reini_ppo_text *p) {
-    const reini_packed *b = p->rollout.batch;
-    const float *hidden = reini_lm_hidden(p->critic.lm);
-    float *to = reini_lora_head(p->critic.lora, p->critic.gradient);
-    int width = p->critic.weights->shape.hidden;
-    for (int i = 0; i < b->scored; i++)
-        for (int j = 0; j < width; j++)
-            to[j] += p->value_loss.dvalue[i] * hidden[(int64_t)b->row[i] * width + j];
+/* the critic's loss and its gradient */
+static double learn_values(reini_ppo_text *p, int64_t rows) {
+    reini_ppo_critic_values(&p->critic, p->rollout.batch, p->value_loss.value);
+    double loss = reini_text_value_loss_run(&p->value_loss, rows);
+    reini_ppo_critic_backward(&p->critic, p->rollout.batch, p->value_loss.dvalue);
+    return loss;
 }
 
-static void critic_backward(reini_ppo_text *p) {
-    const reini_packed *b = p->rollout.batch;
-    if (p->critic.lora)
-        head_backward(p);
-    reini_lm_learner_backward_begin(&p->critic);
-    reini_lm_values_backward(p->critic.lm, b->scored, b->row, p->value_loss.dvalue);
-    reini_lm_backward(p->critic.lm);
+/* Both losses' gradients; returns the critic's loss. Those of a head on the policy's network meet the policy's at the hidden
+ * rows; a critic of its own comes after the policy, and may go through the same network. */
+static double backward(reini_ppo_text *p, const reini_lm_scores *scores, int64_t rows) {
+    double loss = 0;
+    bool trunk = p->critic.kind == REINI_CRITIC_TRUNK;
+    reini_lm_learner_backward_begin(&p->learner);
+    reini_lm_score_backward(p->learner.lm, scores, p->loss.dlogp, NULL);
+    if (trunk)
+        loss = learn_values(p, rows);
+    reini_lm_backward(p->learner.lm);
+    if (!trunk)
+        loss = learn_values(p, rows);
+    reini_lm_learner_take(&p->learner);
+    return loss;
 }
 
 static void learn_batch(reini_ppo_text *p, const int32_t *which, int n, double tokens, double loss[2]) {
@@ -222,14 +224,9 @@ static void learn_batch(reini_ppo_text *p, const int32_t *which, int n, double t
     reini_lm_scores scores = reini_text_rollout_scores(r);
     reini_lm_learner_forward(&p->learner, r->batch, 0);
     reini_lm_score(p->learner.lm, &scores);
-    run_critic(p, p->value_loss.value);
     int64_t rows = fill_rows(p, which, n, tokens);
     loss[0] += reini_text_loss_run(&p->loss, rows);
-    loss[1] += reini_text_value_loss_run(&p->value_loss, rows);
-    reini_lm_learner_backward_begin(&p->learner);
-    reini_lm_score_backward(p->learner.lm, &scores, p->loss.dlogp, NULL);
-    reini_lm_backward(p->learner.lm);
-    critic_backward(p);
+    loss[1] += backward(p, &scores, rows);
     note_rows(p, rows);
 }
 
@@ -252,16 +249,14 @@ void reini_ppo_learn(reini_ppo_text *p) {
     for (int64_t i = from; i < from + U; i++)
         answers += p->rollout.now.length[p->order[i]];
     reini_lm_learner_begin(&p->learner);
-    reini_lm_learner_begin(&p->critic);
+    reini_ppo_critic_begin(&p->critic);
     for (int64_t at = from; at < from + U; at += size) {
         int64_t left = from + U - at;
         learn_batch(p, p->order + at, (int)(left < size ? left : size), answers, loss);
         tokens += p->rollout.batch->tokens;
     }
     rein_optim_result result = reini_lm_learner_update(&p->learner, rate);
-    rein_optim_result critic = reini_lm_learner_update(&p->critic, rate);
-    if (p->critic.lora)
-        reini_lora_give_head(p->critic.lora, p->critic.weights);
+    rein_optim_result critic = reini_ppo_critic_update(&p->critic, rate);
     reini_lm_course_made(&p->course, result, tokens);
     reini_ppo_note(p, REINI_PPO_POLICY_LOSS, loss[0], 1);
     if (p->opts.value_weight > 0)

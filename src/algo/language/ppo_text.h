@@ -5,6 +5,7 @@
 #define REINI_PPO_TEXT_H
 
 #include "algo/language/lm_course.h"
+#include "algo/language/ppo_critic.h"
 #include "algo/language/rollout_text.h"
 #include "algo/language/text_loss.h"
 
@@ -54,8 +55,8 @@ typedef enum reini_ppo_text_metric {
 typedef struct reini_ppo_text {
     const reini_lm_settings *settings;
     reini_ppo_text_opts opts;
-    reini_lm_settings value_settings; /* the policy's, with the critic's folder */
-    reini_lm_learner learner, critic;
+    reini_lm_learner learner;
+    reini_ppo_critic critic;
     reini_lm_course course; /* its rows are answers: prompts x epochs */
     reini_text_rollout rollout;
     reini_text_loss loss;

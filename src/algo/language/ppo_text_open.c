@@ -10,6 +10,7 @@
 #define REINI_LM_RATE "3e-6"
 
 #define PPO_TEXT_OWN_FIELDS(F, E)                                                                            \
+    E(value_head, "own", "own|trunk", "the critic: a network of its own, or a head on the policy's")         \
     F(TEXT, value_model, "none", 0, 0,                                                                       \
       "folder the critic begins with, a reward model's say; none = the policy's")                            \
     F(INT, response_length, "53", 1, 1048576, "tokens of an answer, at most")                                \
@@ -90,29 +91,10 @@ static rein_status check(const void *config) {
 
 /* ---- beginning and end --------------------------------------------------------------------------------------- */
 
-/* a network of its own, from the reward model or what the policy begins with; with a new adapter where the policy has
- * one */
-static rein_status open_critic(reini_ppo_text *p, const ppo_text_config *c, rein_pool *pool) {
-    p->value_settings = *p->settings;
-    reini_lm_settings *s = &p->value_settings;
-    if (reini_lm_given(c->value_model)) {
-        memcpy(s->model, c->value_model, sizeof s->model);
-        snprintf(s->init, sizeof s->init, "none");
-    }
-    s->use_peft = reini_lm_has_adapter(p->settings);
-    snprintf(s->adapter, sizeof s->adapter, "none");
-    rein_status status = reini_lm_learner_open(&p->critic, s, 1, pool);
-    if (status != REIN_OK)
-        return reini_fail_in(status, "the critic: ");
-    if (p->critic.lora)
-        reini_lora_take_head(p->critic.lora, p->critic.weights);
-    const reini_lm_shape *critic = &p->critic.weights->shape, *policy = &p->learner.weights->shape;
-    if (critic->vocabulary < policy->vocabulary || critic->context < policy->context)
-        return reini_fail(REIN_MISMATCH,
-                          "value_model: %d tokens and a context of %d are fewer than the policy's %d and %d",
-                          critic->vocabulary, critic->context, policy->vocabulary, policy->context);
-    int tokens = p->rollout.batch->tokens_room, documents = p->rollout.batch->documents_room;
-    return reini_lm_learner_prepare(&p->critic, s, tokens, documents);
+static rein_status open_critic(reini_ppo_text *p, const ppo_text_config *c) {
+    const reini_packed *batch = p->rollout.batch;
+    return reini_ppo_critic_open(&p->critic, c->value_head, c->value_model, &p->learner, p->settings,
+                                 batch->tokens_room, batch->documents_room);
 }
 
 static rein_status make_arrays(reini_ppo_text *p) {
@@ -141,7 +123,7 @@ static rein_status fill(reini_ppo_text *p, const void *config, const reini_lm_co
                                .reference = true};
     REINI_TRY(reini_lm_learner_open(&p->learner, p->settings, 0, context->pool));
     REINI_TRY(reini_text_rollout_open(&p->rollout, config, &plan, context, &p->learner));
-    REINI_TRY(open_critic(p, config, context->pool));
+    REINI_TRY(open_critic(p, config));
     REINI_TRY(reini_lm_course_init(&p->course, p->settings, p->rollout.train.n * p->opts.epochs));
     return make_arrays(p);
 }
@@ -150,7 +132,7 @@ static void destroy(void *self) {
     reini_ppo_text *p = self;
     reini_text_rollout_release(&p->rollout);
     reini_lm_learner_release(&p->learner);
-    reini_lm_learner_release(&p->critic);
+    reini_ppo_critic_release(&p->critic);
     reini_lm_course_release(&p->course);
     reini_text_loss_release(&p->loss);
     reini_text_value_loss_release(&p->value_loss);
@@ -231,10 +213,7 @@ static rein_status visit(void *self, reini_archive *ar) {
     REINI_TRY(reini_lm_course_visit(&p->course, ar));
     REINI_TRY(reini_archive_bytes(ar, "report", &p->state, sizeof p->state));
     REINI_TRY(reini_lm_learner_visit(&p->learner, ar));
-    REINI_TRY(reini_lm_learner_visit(&p->critic, ar));
-    if (reini_archive_loading(ar) && p->critic.lora)
-        reini_lora_give_head(p->critic.lora, p->critic.weights);
-    return REIN_OK;
+    return reini_ppo_critic_visit(&p->critic, ar);
 }
 
 static rein_status save(void *self, const char *folder) {
@@ -244,6 +223,10 @@ static rein_status save(void *self, const char *folder) {
 
 static const char *folder(const void *self) {
     return ((const reini_ppo_text *)self)->learner.lora ? "adapter" : "model";
+}
+
+static int64_t save_bytes(const void *self) {
+    return reini_lm_learner_save_bytes(&((const reini_ppo_text *)self)->learner);
 }
 
 static rein_status digest(const void *self, char out[65]) {
@@ -275,5 +258,6 @@ const reini_language reini_ppo_language = {
     .visit = visit,
     .save = save,
     .folder = folder,
+    .save_bytes = save_bytes,
     .digest = digest,
 };

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 #include "algo/language/preference_run.h"
+#include "algo/language/stored_pass.h"
 
 enum { PROBE_TOKENS = 64 };
 
@@ -40,15 +41,22 @@ static rein_status fit_model(const reini_preference_run *run, const reini_lm_rea
     return REIN_OK;
 }
 
+static rein_status read_rows(reini_preference_run *run, reini_lm_reader *reader,
+                             const reini_preference_opts *opts, const char *path, const char *name,
+                             reini_preference *out) {
+    if (run->make)
+        return run->make(run, reader, path, opts->max_length, name, out);
+    REINI_TRY(reini_preference_read(out, path, reader, opts));
+    reini_preference_log(out, path, opts->max_length);
+    return REIN_OK;
+}
+
 static rein_status read_data(reini_preference_run *run, reini_lm_reader *reader,
                              const reini_preference_opts *opts) {
     const reini_lm_settings *s = run->settings;
-    REINI_TRY(reini_preference_read(&run->train, s->data, reader, opts));
-    reini_preference_log(&run->train, s->data, opts->max_length);
-    if (reini_lm_given(s->eval_data)) {
-        REINI_TRY(reini_preference_read(&run->eval, s->eval_data, reader, opts));
-        reini_preference_log(&run->eval, s->eval_data, opts->max_length);
-    }
+    REINI_TRY(read_rows(run, reader, opts, s->data, "candidates", &run->train));
+    if (reini_lm_given(s->eval_data))
+        REINI_TRY(read_rows(run, reader, opts, s->eval_data, "candidates_eval", &run->eval));
     if (s->validation_split > 0)
         REINI_TRY(reini_preference_split(&run->train, s->validation_split,
                                          reini_lm_seed((uint64_t)s->seed, "validation", 0), &run->eval));
@@ -59,6 +67,7 @@ rein_status reini_preference_run_open(reini_preference_run *run, const reini_lm_
                                       const reini_lm_context *context, reini_preference_opts *opts) {
     reini_lm_reader *reader = NULL;
     run->settings = s;
+    run->dir = context->dir;
     opts->max_length = (int)s->max_length;
     opts->skip_bad = s->skip_bad_rows != 0;
     REINI_TRY(reini_lm_learner_open(&run->learner, s, labels, context->pool));
@@ -155,17 +164,48 @@ static rein_status pass_over(reini_preference_run *run, const reini_preference *
     return REIN_OK;
 }
 
+/* what decides the sums, beside the model */
+static rein_status stored_path(const reini_preference_run *run, int passes, char path[REINI_STORED_PATH]) {
+    struct {
+        uint8_t digest[2][32];
+        int64_t passes, batch[2];
+        double tail;
+    } more;
+    memset(&more, 0, sizeof more); /* holes between members count too */
+    memcpy(more.digest[0], run->digest, sizeof run->digest);
+    if (run->eval.n > 0)
+        REINI_TRY(reini_preference_digest(&run->eval, more.digest[1]));
+    more.passes = passes;
+    more.batch[0] = run->settings->per_device_train_batch_size;
+    more.batch[1] = run->settings->per_device_eval_batch_size;
+    more.tail = run->batch.tail;
+    return reini_stored_path(path, run->dir, "reference", &run->learner, &more, sizeof more);
+}
+
 rein_status reini_preference_run_reference(reini_preference_run *run, int passes) {
     const reini_preference *data[2] = {&run->train, &run->eval};
     int64_t size[2] = {run->settings->per_device_train_batch_size, run->settings->per_device_eval_batch_size};
-    for (int i = 0; i < 2 && data[i]->n > 0; i++) {
-        run->reference[i] = REINI_NEW_ARRAY(double, (size_t)data[i]->first[data[i]->n]);
+    int64_t n[2] = {0};
+    int sets = run->eval.n > 0 ? 2 : 1;
+    char path[REINI_STORED_PATH];
+    bool found = false;
+    for (int i = 0; i < sets; i++) {
+        n[i] = data[i]->first[data[i]->n];
+        run->reference[i] = REINI_NEW_ARRAY(double, (size_t)n[i]);
         if (!run->reference[i])
-            return reini_fail_memory((size_t)data[i]->first[data[i]->n] * 8,
-                                     "the reference's log-probabilities");
-        REINI_TRY(pass_over(run, data[i], size[i], passes, run->reference[i]));
+            return reini_fail_memory((size_t)n[i] * 8, "the reference's log-probabilities");
     }
-    return REIN_OK;
+    if (run->dir) {
+        REINI_TRY(stored_path(run, passes, path));
+        REINI_TRY(reini_stored_load(path, run->reference, n, sets, &found));
+    }
+    if (found) {
+        reini_log(REIN_LOG_INFO, "the reference's log-probabilities are those of %s", path);
+        return REIN_OK;
+    }
+    for (int i = 0; i < sets; i++)
+        REINI_TRY(pass_over(run, data[i], size[i], passes, run->reference[i]));
+    return run->dir ? reini_stored_save(path, run->reference, n, sets) : REIN_OK;
 }
 
 /* ---- an update ------------------------------------------------------------------------------------------- */
@@ -245,6 +285,10 @@ rein_status reini_preference_run_save(void *self, const char *folder) {
 
 const char *reini_preference_run_folder(const void *self) {
     return ((const reini_preference_run *)self)->learner.lora ? "adapter" : "model";
+}
+
+int64_t reini_preference_run_save_bytes(const void *self) {
+    return reini_lm_learner_save_bytes(&((const reini_preference_run *)self)->learner);
 }
 
 rein_status reini_preference_run_digest(const void *self, char out[65]) {

@@ -11,7 +11,7 @@
  *
  * The reference is the model as it is before its first update, in the layout that is trained: with a new adapter, which
  * adds nothing yet, that is the model without it. Its log-probabilities are numbers that never change, so they are
- * computed once, and no second model is kept.
+ * computed once, and no second model is kept; a run that is continued reads them from its directory (stored_pass.h).
  */
 #ifndef REINI_PREFERENCE_RUN_H
 #define REINI_PREFERENCE_RUN_H
@@ -29,6 +29,10 @@ enum { REINI_COURSE_METRICS = 5, REINI_PREFERENCE_OWN_MAX = 24 };
 
 typedef struct reini_preference_run {
     const reini_lm_settings *settings;
+    const char *dir; /* of the run, NULL = none */
+    /* what the data is, where it is not read from files as it stands; name: "candidates", "candidates_eval" */
+    rein_status (*make)(void *self, reini_lm_reader *reader, const char *path, int max_length,
+                        const char *name, reini_preference *out);
     reini_preference train, eval; /* eval.n = 0: none */
     reini_lm_learner learner;
     reini_lm_course course;
@@ -69,6 +73,7 @@ int64_t reini_preference_run_epoch_steps(const void *self);
 rein_status reini_preference_run_visit(void *self, reini_archive *ar);
 rein_status reini_preference_run_save(void *self, const char *folder);
 const char *reini_preference_run_folder(const void *self);
+int64_t reini_preference_run_save_bytes(const void *self);
 rein_status reini_preference_run_digest(const void *self, char out[65]);
 
 /* what every method on preferences puts into its descriptor */
@@ -79,6 +84,7 @@ rein_status reini_preference_run_digest(const void *self, char out[65]);
     .epoch_steps = reini_preference_run_epoch_steps, \
     .save = reini_preference_run_save, \
     .folder = reini_preference_run_folder, \
+    .save_bytes = reini_preference_run_save_bytes, \
     .digest = reini_preference_run_digest
 /* clang-format on */
 

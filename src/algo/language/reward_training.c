@@ -214,9 +214,9 @@ static void head_backward(reward_model *s) {
 
 static void backward(reward_model *s) {
     reini_lm_learner *l = &s->run.learner;
+    reini_lm_learner_backward_begin(l);
     if (l->lora)
         head_backward(s);
-    reini_lm_learner_backward_begin(l);
     reini_lm_values_backward(l->lm, s->run.batch.packed->documents, s->last, s->d_value);
     reini_lm_backward(l->lm);
 }

@@ -57,18 +57,23 @@ static const char *tokenizer_of(const reini_lm_settings *s) {
     return reini_lm_given(s->tokenizer) ? s->tokenizer : s->model;
 }
 
-static rein_status open_rewards(reini_text_rollout *r) {
-    const reini_text_settings *s = r->settings;
+rein_status reini_text_open_rewards(const reini_text_settings *s, const char *data,
+                                    const reini_lm_learner *policy, reini_rewards **out) {
     static const rein_dtype dtypes[] = {REIN_F32, REIN_BF16};
-    reini_reward_opts opts = {.data = s->data,
+    const reini_lm_settings *lm = (const reini_lm_settings *)s;
+    reini_reward_opts opts = {.data = data,
                               .timeout = s->reward_timeout,
                               .restarts = (int)s->reward_restarts,
                               .memory_mb = s->reward_memory_mb,
                               .cpu_seconds = s->reward_cpu_seconds,
                               .products = dtypes[s->dtype],
-                              .tokenizer = tokenizer_of(r->lm_settings),
-                              .pool = r->pool};
-    return reini_rewards_new(s->reward, &opts, &r->rewards);
+                              .tokenizer = tokenizer_of(lm),
+                              .pool = policy->pool};
+    if (policy->lora && reini_lm_given(lm->model)) {
+        opts.weights = policy->weights;
+        opts.folder = lm->model;
+    }
+    return reini_rewards_new(s->reward, &opts, out);
 }
 
 static rein_status read_prompts(reini_text_rollout *r) {
@@ -94,26 +99,26 @@ static rein_status read_prompts(reini_text_rollout *r) {
                                         : REIN_OK;
 }
 
-static void add_eos(reini_text_rollout *r, int id) {
-    for (int i = 0; i < r->n_eos; i++)
-        if (r->eos[i] == id)
+static void add_eos(int32_t eos[REINI_LM_EOS + 1], int *n, int id) {
+    for (int i = 0; i < *n; i++)
+        if (eos[i] == id)
             return;
-    if (id >= 0 && r->n_eos <= REINI_LM_EOS)
-        r->eos[r->n_eos++] = id;
+    if (id >= 0 && *n <= REINI_LM_EOS)
+        eos[(*n)++] = id;
 }
 
-/* what ends an answer: generation_config.json's tokens, else config.json's, and the tokenizer's */
-static rein_status find_eos(reini_text_rollout *r) {
-    const reini_lm_shape *shape = &r->learner->weights->shape;
+rein_status reini_text_find_eos(const reini_lm_settings *s, const reini_lm_shape *shape,
+                                const reini_tokenizer *tokenizer, int32_t eos[REINI_LM_EOS + 1], int *n) {
     reini_generation_config config = {0};
-    if (reini_lm_given(r->lm_settings->model))
-        REINI_TRY(reini_generation_config_load(r->lm_settings->model, &config));
+    *n = 0;
+    if (reini_lm_given(s->model))
+        REINI_TRY(reini_generation_config_load(s->model, &config));
     for (int i = 0; i < config.n_eos; i++)
-        add_eos(r, config.eos[i]);
+        add_eos(eos, n, config.eos[i]);
     for (int i = 0; config.n_eos == 0 && i < shape->n_eos; i++)
-        add_eos(r, shape->eos[i]);
-    add_eos(r, reini_tokenizer_eos(reini_lm_reader_tokenizer(r->reader)));
-    if (r->n_eos == 0)
+        add_eos(eos, n, shape->eos[i]);
+    add_eos(eos, n, reini_tokenizer_eos(tokenizer));
+    if (*n == 0)
         reini_log(REIN_LOG_WARNING,
                   "neither model nor tokenizer names a token that ends a text: every answer will "
                   "be cut at its limit");
@@ -210,11 +215,12 @@ rein_status reini_text_rollout_open(reini_text_rollout *r, const void *settings,
                               .learner = learner,
                               .epoch = -1};
     const reini_lm_settings *s = r->lm_settings;
-    REINI_TRY(open_rewards(r));
+    REINI_TRY(reini_text_open_rewards(r->settings, s->data, learner, &r->rewards));
     REINI_TRY(reini_lm_reader_open(tokenizer_of(s),
                                    reini_lm_given(s->chat_template) ? s->chat_template : NULL, &r->reader));
     REINI_TRY(read_prompts(r));
-    REINI_TRY(find_eos(r));
+    REINI_TRY(reini_text_find_eos(s, &learner->weights->shape, reini_lm_reader_tokenizer(r->reader), r->eos,
+                                  &r->n_eos));
     REINI_TRY(make_room(r));
     return reini_rollout_log_open(r, r->settings->log_completions ? context->dir : NULL);
 }

@@ -57,20 +57,6 @@ static rein_status generate(reini_text_rollout *r, const reini_prompts *from, re
 
 /* ---- rewards --------------------------------------------------------------------------------------------- */
 
-/* a byte 0 behind the text, which stays */
-static rein_status end_text(reini_bytes *text) {
-    if (text->n + 1 > text->capacity) {
-        size_t capacity = 2 * text->n + 4096;
-        char *grown = reini_grow(text->at, text->capacity, capacity);
-        if (!grown)
-            return reini_fail_memory(capacity, "the text of answers");
-        text->at = grown;
-        text->capacity = capacity;
-    }
-    text->at[text->n++] = 0;
-    return REIN_OK;
-}
-
 static rein_status make_texts(reini_text_rollout *r, const reini_text_answers *a) {
     const reini_tokenizer *tokenizer = reini_lm_reader_tokenizer(r->reader);
     r->text.n = 0;
@@ -78,7 +64,7 @@ static rein_status make_texts(reini_text_rollout *r, const reini_text_answers *a
         r->text_at[i] = r->text.n;
         REINI_TRY(
             reini_decode(tokenizer, a->ids + (int64_t)i * a->max_new, (size_t)a->length[i], true, &r->text));
-        REINI_TRY(end_text(&r->text));
+        REINI_TRY(reini_text_end(&r->text));
     }
     return REIN_OK;
 }
@@ -126,11 +112,11 @@ reini_lm_scores reini_text_rollout_scores(reini_text_rollout *r) {
                              .entropy = r->entropy};
 }
 
-/* log-probabilities of all answers by what the network is bound to, in batches as they are learned from */
-static void score_all(reini_text_rollout *r, const reini_text_answers *a, float *to) {
+/* log-probabilities of the answers from `begin` on by what the network is bound to, in batches as they are learned from */
+static void score_all(reini_text_rollout *r, const reini_text_answers *a, int begin, float *to) {
     int size = (int)r->lm_settings->per_device_train_batch_size;
     int32_t which[1024];
-    for (int from = 0; from < a->n; from += size) {
+    for (int from = begin; from < a->n; from += size) {
         /* batches of more answers than fit here are computed in parts, which changes no bits in f32 */
         for (int first = from; first < from + size && first < a->n; first += 1024) {
             int n = 0, at = 0;
@@ -153,7 +139,7 @@ static void score_all(reini_text_rollout *r, const reini_text_answers *a, float 
 static void score_reference(reini_text_rollout *r, const reini_text_answers *a) {
     reini_lm_learner *l = r->learner;
     reini_lm_bind(l->lm, r->ref_weights ? r->ref_weights : l->weights, r->ref_lora);
-    score_all(r, a, a->ref);
+    score_all(r, a, 0, a->ref);
     reini_lm_bind(l->lm, l->weights, l->lora);
 }
 
@@ -181,7 +167,7 @@ rein_status reini_text_rollout_make(reini_text_rollout *r) {
     REINI_TRY(generate(r, &r->train, a, samples, sampling, "answers", first));
     REINI_TRY(reward(r, &r->train, a));
     if (r->lm_settings->dtype != 0)
-        score_all(r, a, a->logp);
+        score_all(r, a, r->plan.unscored, a->logp);
     if (r->plan.reference)
         score_reference(r, a);
     for (int i = 0; i < a->n; i++)

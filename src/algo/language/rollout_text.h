@@ -9,7 +9,7 @@
  * Log-probabilities of the policy are those of the draw, log softmax(logits / temperature) over the whole vocabulary. In
  * REIN_F32 scoring the finished answer gives the same bits, so the first ratio of an update is exactly 1. In bf16 sums of
  * few and of many rows differ in their last bits; there the answers are scored once more, in the batches in which they
- * are learned from.
+ * are learned from, unless the method says that it learns from them before the weights change (`unscored`).
  *
  * The reference is the policy before its first update: with a new adapter the model without it, with an adapter from a
  * folder that adapter, else a frozen copy of the weights, which is loaded only when the method asks for it.
@@ -63,6 +63,8 @@ typedef struct reini_rollout_plan {
     int max_new;        /* tokens of an answer */
     double temperature; /* of draws and scores */
     bool reference;     /* its log-probabilities are wanted */
+    int unscored; /* answers, the first ones, that are not scored once more in bf16: the method's first pass
+                           over them does that */
 } reini_rollout_plan;
 
 typedef struct reini_text_rollout {

@@ -12,7 +12,9 @@
  *     w sum over i, j with r_j > r_i of max(0, p_i - p_j)  -  (1/|y*|) log pi(y* | x)            (eq. 2 to 4)
  *
  * where y* is the answer with the highest score: worse answers shall not be likelier than better ones, and the best is
- * imitated. There is no reference and no sampling.
+ * imitated. There is no reference, and no sampling during training: rows come with their answers and scores, or, with a
+ * reward, they are prompts, to which the model writes num_generations answers each before its first update
+ * (made_candidates.h).
  *
  * Symbols: a length_penalty, w rrhf_weight.
  *
@@ -25,13 +27,17 @@
 #define REINI_LM_WARMUP   "0.03"
 #define REINI_LM_LENGTH   "192"
 #define REINI_LM_BATCH    "1"
+#include "algo/language/made_candidates.h"
 #include "algo/language/preference_run.h"
 
 #define RRHF_OWN_FIELDS(F, E)                                                                                \
+    F(INT, num_generations, "4", 2, 1024, "answers to each prompt, where a reward scores them on the spot")  \
+    F(INT, max_completion_length, "64", 1, 1048576, "tokens of such an answer, at most")                     \
+    F(REAL, temperature, "1", 0.01, 100, "of drawing them")                                                  \
     F(REAL, rrhf_weight, "1", 0, 1e6, "w: weight of the ranking loss")                                       \
     F(REAL, length_penalty, "1", 0, 10, "a: log-likelihoods are divided by the length to this power")        \
     F(BOOL, disable_dropout, "true", 0, 1, "no dropout in the adapter")
-#define RRHF_FIELDS(F, E) REINI_LM_FIELDS(F, E) RRHF_OWN_FIELDS(F, E)
+#define RRHF_FIELDS(F, E) REINI_TEXT_FIELDS(F, E) RRHF_OWN_FIELDS(F, E)
 
 typedef struct rrhf_config {
     REIN_FIELDS_STRUCT(RRHF_FIELDS)
@@ -76,6 +82,7 @@ typedef struct rank_loss {
 typedef struct rrhf {
     reini_preference_run run; /* first: the shared functions take it */
     const rrhf_config *config;
+    const reini_lm_context *context; /* while it is set up */
     rank_loss loss;
 } rrhf;
 
@@ -248,12 +255,38 @@ static void report(void *self, double *metric) {
 /* ---- setting up ------------------------------------------------------------------------------------------ */
 
 static rein_status check(const void *config) {
-    return reini_preference_check(config);
+    const rrhf_config *c = config;
+    REINI_TRY(reini_preference_check(config));
+    if (reini_lm_given(c->reward) && c->max_completion_length >= c->max_length)
+        return reini_fail(
+            REIN_USAGE,
+            "max_completion_length: answers of %lld tokens leave no room for a prompt in max_length "
+            "%lld",
+            (long long)c->max_completion_length, (long long)c->max_length);
+    return REIN_OK;
+}
+
+static rein_status make_candidates(void *self, reini_lm_reader *reader, const char *path, int max_length,
+                                   const char *name, reini_preference *out) {
+    rrhf *s = self;
+    reini_making making = {.settings = (const reini_text_settings *)s->config,
+                           .context = s->context,
+                           .learner = &s->run.learner,
+                           .samples = (int)s->config->num_generations,
+                           .max_new = (int)s->config->max_completion_length,
+                           .temperature = s->config->temperature};
+    if (making.max_new >= max_length)
+        return reini_fail(REIN_USAGE,
+                          "max_completion_length: answers of %d tokens leave no room for a prompt in %d",
+                          making.max_new, max_length);
+    return reini_candidates_make(&making, reader, path, max_length, name, out);
 }
 
 static rein_status set_up(rrhf *s, const reini_lm_context *context) {
     reini_preference_run *run = &s->run;
     reini_preference_opts opts = {.kinds = REINI_PREFER_CANDIDATES};
+    s->context = context;
+    run->make = reini_lm_given(s->config->reward) ? make_candidates : NULL;
     REINI_TRY(reini_preference_run_open(run, (const reini_lm_settings *)s->config, 0, context, &opts));
     REINI_TRY(reini_preference_run_prepare(run, 0));
     run->dropout = !s->config->disable_dropout;

@@ -407,6 +407,10 @@ static const char *folder(const void *self) {
     return ((const sft *)self)->learner.lora ? "adapter" : "model";
 }
 
+static int64_t save_bytes(const void *self) {
+    return reini_lm_learner_save_bytes(&((const sft *)self)->learner);
+}
+
 static rein_status digest(const void *self, char out[65]) {
     return reini_lm_learner_digest(&((const sft *)self)->learner, out);
 }
@@ -433,6 +437,7 @@ static const reini_language sft_language = {
     .visit = visit,
     .save = save,
     .folder = folder,
+    .save_bytes = save_bytes,
     .digest = digest,
 };
 

@@ -153,3 +153,16 @@ void reini_prompts_release(reini_prompts *p) {
     reini_free(p->token);
     *p = (reini_prompts){0};
 }
+
+rein_status reini_text_end(reini_bytes *text) {
+    if (text->n + 1 > text->capacity) {
+        size_t capacity = 2 * text->n + 4096;
+        char *grown = reini_grow(text->at, text->capacity, capacity);
+        if (!grown)
+            return reini_fail_memory(capacity, "the text of answers");
+        text->at = grown;
+        text->capacity = capacity;
+    }
+    text->at[text->n++] = 0;
+    return REIN_OK;
+}

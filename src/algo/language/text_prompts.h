@@ -35,4 +35,7 @@ rein_status reini_prompts_read(reini_prompts *p, const char *path, reini_lm_read
                                const reini_prompts_opts *opts);
 void reini_prompts_release(reini_prompts *p);
 
+/* Puts a byte 0 behind a text, which counts: several texts then lie one after another. */
+rein_status reini_text_end(reini_bytes *text);
+
 #endif

@@ -23,7 +23,14 @@ enum { HIGH = 6, VECTORS = 2 };
 #else
 enum { HIGH = 4, VECTORS = 2 };
 #endif
-enum { WIDE = VECTORS * WF_LANES, BLOCK_ROWS = 168, BLOCK_COLUMNS = 512, BLOCK_DEPTH = 256 };
+/* Packed parts and sums of a block fill half to two thirds of the second-level cache: 2 MB where AVX-512 is. */
+#if WIDE_LEVEL == 2
+enum { BLOCK_ROWS = 266, BLOCK_COLUMNS = 512, WHOLE_COLUMNS = 768 };
+#else
+enum { BLOCK_ROWS = 168, BLOCK_COLUMNS = 512, WHOLE_COLUMNS = 512 };
+#endif
+/* A panel of PART_DEPTH and the strips that pass by it stay in 48 KB. */
+enum { WIDE = VECTORS * WF_LANES, BLOCK_DEPTH = 256, PART_DEPTH = 224 };
 
 WIDE_INLINE int64_t least(int64_t a, int64_t b) {
     return a < b ? a : b;
@@ -144,6 +151,9 @@ const reini_matmul_kernels PASTE(reini_matmul_, LEVEL) = {
     .rows = BLOCK_ROWS,
     .columns = BLOCK_COLUMNS,
     .depth = BLOCK_DEPTH,
+    .part_depth = PART_DEPTH,
+    .share = true,
+    .whole_columns = WHOLE_COLUMNS,
     .size = sizeof(float),
     .few = THIN_ROWS,
     .pack_a = float_pack_a,
