@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../tests/golden"
 rm -rf help
 mkdir help
 "$rein" help >help/rein.txt
-for verb in train eval generate chat label tokenizer show list describe bench version; do
+for verb in train eval generate chat label merge tokenizer show list describe bench version; do
     "$rein" "$verb" --help >"help/$verb.txt"
 done
 "$rein" list algos | awk '/^  / {print $1}' | while read -r algorithm; do

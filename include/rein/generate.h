@@ -106,6 +106,19 @@ typedef struct rein_chat_state {
 } rein_chat_state;
 REIN_API rein_chat_state rein_chat_look(const rein_chat *chat);
 
+/* ---- adapters ---------------------------------------------------------------------------------------------- */
+
+typedef struct rein_merge_opts {
+    const char *model;   /* folder of the base */
+    const char *adapter; /* folder of a LoRA adapter for it */
+    const char *out;     /* folder to write: config, weights, the base's tokenizer files */
+    const char *dtype;   /* of the written weights, "f32" or "bf16"; NULL = the base's */
+} rein_merge_opts;
+
+/* Writes the model that base and adapter are together (PEFT's merge_and_unload). parameters may be NULL. REIN_USAGE
+ * when there is a model in `out`. */
+REIN_API rein_status rein_merge(const rein_merge_opts *opts, int64_t *parameters);
+
 /* ---- how well a model predicts --------------------------------------------------------------------------- */
 
 typedef struct rein_text_eval_opts {

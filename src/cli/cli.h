@@ -102,8 +102,8 @@ typedef struct cli_verb {
 
 extern const cli_verb cli_verb_train_text; /* train, as its help reads for methods on text */
 extern const cli_verb cli_verb_train, cli_verb_eval, cli_verb_generate, cli_verb_chat, cli_verb_show,
-    cli_verb_label, cli_verb_tokenizer, cli_verb_list, cli_verb_describe, cli_verb_bench, cli_verb_version,
-    cli_verb_help;
+    cli_verb_label, cli_verb_merge, cli_verb_tokenizer, cli_verb_list, cli_verb_describe, cli_verb_bench,
+    cli_verb_version, cli_verb_help;
 /* i from 0 until NULL, in the order of `rein help`. */
 const cli_verb *cli_verb_at(int i);
 /* By name; NULL after printing an error that names the nearest. */

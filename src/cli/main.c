@@ -10,9 +10,9 @@
 #include "cli.h"
 
 static const cli_verb *const verbs[] = {
-    &cli_verb_train,    &cli_verb_eval,  &cli_verb_generate,  &cli_verb_chat,
-    &cli_verb_label,    &cli_verb_show,  &cli_verb_tokenizer, &cli_verb_list,
-    &cli_verb_describe, &cli_verb_bench, &cli_verb_version,   &cli_verb_help,
+    &cli_verb_train, &cli_verb_eval,    &cli_verb_generate,  &cli_verb_chat, &cli_verb_label,
+    &cli_verb_merge, &cli_verb_show,    &cli_verb_tokenizer, &cli_verb_list, &cli_verb_describe,
+    &cli_verb_bench, &cli_verb_version, &cli_verb_help,
 };
 enum { N_VERBS = sizeof verbs / sizeof *verbs };
 

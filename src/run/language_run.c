@@ -104,8 +104,7 @@ static rein_status summarize(reini_language_run *run, rein_summary *s) {
 static void close_run(reini_language_run *run) {
     reini_progress_free(run->progress);
     reini_metrics_close(run->metrics);
-    if (run->state)
-        run->setup->method->destroy(run->state);
+    reini_language_free(run->setup->method, run->state);
     rein_pool_free(run->pool);
 }
 
@@ -130,7 +129,7 @@ static rein_status open_state(reini_language_run *run) {
         return reini_fail(REIN_NOMEM, "%d worker threads could not be started: choose fewer with --threads",
                           threads);
     reini_lm_context context = {.pool = run->pool, .dir = run->dir};
-    REINI_TRY(run->setup->method->create(run->setup->config, &context, &run->state));
+    REINI_TRY(reini_language_new(run->setup->method, run->setup->config, &context, &run->state));
     plan_memory(run, before, live);
     return REIN_OK;
 }

@@ -41,12 +41,11 @@ static inline rein_status rig_try(rig *r, const char *name, int threads, const c
     }
     reini_lm_context context = {.pool = r->pool};
     rein_status status = r->method->check(r->config);
-    return status == REIN_OK ? r->method->create(r->config, &context, &r->self) : status;
+    return status == REIN_OK ? reini_language_new(r->method, r->config, &context, &r->self) : status;
 }
 
 static inline void rig_free(rig *r) {
-    if (r->self)
-        r->method->destroy(r->self);
+    reini_language_free(r->method, r->self);
     rein_pool_free(r->pool);
     free(r->config);
     *r = (rig){0};
@@ -146,15 +145,15 @@ static inline void rig_check_memory(const char *name, const char *settings) {
         const reini_algo *algo = reini_algo_find(name);
         rig r;
         rig_steps(&r, name, 1, 0, settings); /* its config, and a state to see that it can be made */
-        algo->language->destroy(r.self);
+        reini_language_free(algo->language, r.self);
         r.self = NULL;
         live = reini_memory_now().live_bytes;
         reini_lm_context context = {.pool = r.pool};
         reini_memory_fail(n, false);
-        status = algo->language->create(r.config, &context, &r.self);
+        status = reini_language_new(algo->language, r.config, &context, &r.self);
         reini_memory_fail(0, false);
         if (status == REIN_OK)
-            algo->language->destroy(r.self);
+            reini_language_free(algo->language, r.self);
         r.self = NULL;
         assert_int_equal(reini_memory_now().live_bytes, live);
         assert_true(n > 3 || status == REIN_NOMEM);

@@ -38,12 +38,11 @@ static inline rein_status sft_try(sft_rig *r, int threads, const char *settings)
     }
     reini_lm_context context = {.pool = r->pool};
     rein_status status = r->method->check(r->config);
-    return status == REIN_OK ? r->method->create(r->config, &context, &r->self) : status;
+    return status == REIN_OK ? reini_language_new(r->method, r->config, &context, &r->self) : status;
 }
 
 static inline void sft_free(sft_rig *r) {
-    if (r->self)
-        r->method->destroy(r->self);
+    reini_language_free(r->method, r->self);
     rein_pool_free(r->pool);
     free(r->config);
     *r = (sft_rig){0};

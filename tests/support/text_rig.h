@@ -43,12 +43,11 @@ static inline rein_status text_try(text_rig *r, const char *name, int threads, c
     }
     reini_lm_context context = {.pool = r->pool, .dir = dir};
     rein_status status = r->method->check(r->config);
-    return status == REIN_OK ? r->method->create(r->config, &context, &r->self) : status;
+    return status == REIN_OK ? reini_language_new(r->method, r->config, &context, &r->self) : status;
 }
 
 static inline void text_free(text_rig *r) {
-    if (r->self)
-        r->method->destroy(r->self);
+    reini_language_free(r->method, r->self);
     rein_pool_free(r->pool);
     free(r->config);
     *r = (text_rig){0};

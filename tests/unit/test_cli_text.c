@@ -6,7 +6,6 @@
 #include <math.h>
 #include <time.h>
 #include <jansson.h>
-#include "lm/lora.h"
 #include "support/golden.h"
 
 #if defined(REIN_HAVE_PCRE2) && defined(REIN_HAVE_UTF8PROC)
@@ -429,21 +428,6 @@ static void test_wrong_chat(void **state) {
 static const char texts[] = "{\"prompt\": \"The quick\", \"completion\": \" brown fox\"}\n"
                             "{\"prompt\": \"dog\", \"completion\": \" and cat, and dog\"}\n";
 
-/* temp_dir/merged: the model with the adapter of temp_dir/lora/adapter in its matrices */
-static void merge(void) {
-    char adapter[2 * TEMP_PATH], merged[2 * TEMP_PATH];
-    reini_lm_weights *w;
-    reini_lora *lora;
-    snprintf(adapter, sizeof adapter, "%s", temp_path("lora/adapter"));
-    snprintf(merged, sizeof merged, "%s", temp_path("merged"));
-    assert_ok(reini_lm_weights_load(MODEL, REIN_F32, true, 0, &w, NULL));
-    assert_ok(reini_lora_load(w, adapter, &lora));
-    assert_ok(reini_lora_merge(lora, w));
-    assert_ok(reini_lm_weights_save(w, merged, REIN_F32, 0, MODEL));
-    reini_lora_free(lora);
-    reini_lm_weights_free(w);
-}
-
 static double loss_of(const char *model, const char *adapter) {
     command c = run_ok(command_run("eval", "--model", model, "--data", "texts.jsonl", "--threads", "1",
                                    "--json", adapter ? "--adapter" : NULL, adapter, NULL));
@@ -462,7 +446,9 @@ static void test_adapter(void **state) {
                                    "--lora_r", "4", "--learning_rate", "0.02", "--max_steps", "30", "--out",
                                    "lora", "--quiet", "--threads", "1", NULL));
     command_release(&c);
-    merge();
+    c = run_ok(command_run("merge", "--model", MODEL, "--adapter", "lora/adapter", "--out", "merged",
+                           "--dtype", "f32", NULL));
+    command_release(&c);
     static const char *const said[] = {"The quick", "dog", "Where is", "qz"};
     int changed = 0;
     for (int i = 0; i < 4; i++) {
@@ -490,6 +476,8 @@ static void test_adapter(void **state) {
            merged = loss_of("merged", NULL);
     assert_true(with < base - 1);
     assert_true(fabs(with - merged) < 1e-5);
+    refused(command_run("merge", "--model", MODEL, "--adapter", "lora/adapter", "--out", "merged", NULL), 2,
+            "there is a model in \"merged\"");
 }
 
 /* ---- eval ------------------------------------------------------------------------------------------------------- */
@@ -533,6 +521,9 @@ static void test_eval(void **state) {
     refused(command_run("eval", "--model", MODEL, NULL), 2, "--model and --data belong together");
     refused(command_run("eval", "--model", "nowhere", "--data", "texts.jsonl", NULL), 1, "nowhere");
     refused(command_run("eval", "--model", MODEL, "--data", "nowhere.jsonl", NULL), 1, "nowhere.jsonl");
+    refused(command_run("merge", "--model", MODEL, "--adapter", "nowhere", "--out", "elsewhere", NULL), 1,
+            "nowhere/adapter_config.json");
+    refused(command_run("merge", "--model", MODEL, "--adapter", "x", NULL), 2, "three folders");
     refused(command_run("eval", "--model", MODEL, "--adapter", "nowhere", "--data", "texts.jsonl", NULL), 1,
             "\"nowhere\" has no adapter_config.json");
     file_of("bad.jsonl", "{\"text\": \"x y\"}\n{\"text\": }\n");

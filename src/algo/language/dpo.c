@@ -319,7 +319,9 @@ static rein_status check(const void *config) {
     return REIN_OK;
 }
 
-static rein_status set_up(dpo *s, const reini_lm_context *context) {
+static rein_status set_up(void *self, const void *config, const reini_lm_context *context) {
+    dpo *s = self;
+    s->config = config;
     reini_preference_run *run = &s->run;
     reini_preference_opts opts = {.kinds = REINI_PREFER_PAIRS};
     reini_dpo_opts loss;
@@ -337,28 +339,13 @@ static rein_status set_up(dpo *s, const reini_lm_context *context) {
     return s->config->sync_ref_model ? make_follower(s) : reini_preference_run_reference(run, 0);
 }
 
-static void destroy(void *self) {
+static void release(void *self) {
     dpo *s = self;
     reini_preference_run_release(&s->run);
     reini_dpo_loss_free(s->loss);
     rein_store_free(s->follower.store);
     reini_free(s->follower.narrow);
     reini_free(s->mean_row);
-    reini_free(s);
-}
-
-static rein_status create(const void *config, const reini_lm_context *context, void **self) {
-    dpo *s = REINI_NEW(dpo);
-    if (!s)
-        return reini_fail_memory(sizeof *s, "preference optimization");
-    s->config = config;
-    rein_status status = set_up(s, context);
-    if (status != REIN_OK) {
-        destroy(s);
-        return status;
-    }
-    *self = s;
-    return REIN_OK;
 }
 
 static rein_status visit(void *self, reini_archive *ar) {
@@ -383,8 +370,9 @@ static const reini_language dpo_language = {
     .key_metric = METRIC_LOSS,
     .best_metric = METRIC_LOSS,
     .check = check,
-    .create = create,
-    .destroy = destroy,
+    .state_size = sizeof(dpo),
+    .set_up = set_up,
+    .release = release,
     .step = step,
     .report = report,
     .evaluate = evaluate,

@@ -72,7 +72,7 @@ rein_status reini_group_open(reini_group_policy *g, const void *settings, const 
     return make_arrays(g);
 }
 
-void reini_group_destroy(void *self) {
+void reini_group_release(void *self) {
     reini_group_policy *g = self;
     reini_text_rollout_release(&g->rollout);
     reini_lm_learner_release(&g->learner);
@@ -82,7 +82,6 @@ void reini_group_destroy(void *self) {
     reini_free(g->paid);
     reini_free(g->slope);
     reini_free(g->which);
-    reini_free(g);
 }
 
 /* ---- for the run ------------------------------------------------------------------------------------------- */
@@ -123,18 +122,4 @@ int64_t reini_group_save_bytes(const void *self) {
 
 rein_status reini_group_digest(const void *self, char out[65]) {
     return reini_lm_learner_digest(&((const reini_group_policy *)self)->learner, out);
-}
-
-rein_status reini_group_create(const void *settings, const reini_group_opts *opts,
-                               const reini_lm_context *context, void **self) {
-    reini_group_policy *g = REINI_NEW(reini_group_policy);
-    if (!g)
-        return reini_fail_memory(sizeof *g, "a policy that learns from groups of answers");
-    rein_status status = reini_group_open(g, settings, opts, context);
-    if (status != REIN_OK) {
-        reini_group_destroy(g);
-        return status;
-    }
-    *self = g;
-    return REIN_OK;
 }

@@ -104,12 +104,8 @@ rein_status reini_group_check(const reini_text_settings *settings, const reini_g
 rein_status reini_group_open(reini_group_policy *g, const void *settings, const reini_group_opts *opts,
                              const reini_lm_context *context);
 
-/* The same on the heap: the `create` of a descriptor. */
-rein_status reini_group_create(const void *settings, const reini_group_opts *opts,
-                               const reini_lm_context *context, void **self);
-
 /* Functions of a descriptor whose state is a reini_group_policy. */
-void reini_group_destroy(void *self);
+void reini_group_release(void *self);
 rein_status reini_group_step(void *self);
 void reini_group_report(void *self, double *metric);
 void reini_group_progress(const void *self, reini_lm_progress *out);
@@ -125,7 +121,8 @@ rein_status reini_group_digest(const void *self, char out[65]);
 /* what GRPO and RLOO put into their descriptors alike */
 /* clang-format off */
 #define REINI_GROUP_FUNCTIONS \
-    .destroy = reini_group_destroy, \
+    .state_size = sizeof(reini_group_policy), \
+    .release = reini_group_release, \
     .progress = reini_group_progress, \
     .step = reini_group_step, \
     .report = reini_group_report, \

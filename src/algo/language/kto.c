@@ -310,7 +310,9 @@ static rein_status check(const void *config) {
     return REIN_OK;
 }
 
-static rein_status set_up(kto *s, const reini_lm_context *context) {
+static rein_status set_up(void *self, const void *config, const reini_lm_context *context) {
+    kto *s = self;
+    s->config = config;
     reini_preference_run *run = &s->run;
     reini_preference_opts opts = {.kinds = REINI_PREFER_UNPAIRED};
     REINI_TRY(reini_preference_run_open(run, (const reini_lm_settings *)s->config, 0, context, &opts));
@@ -328,7 +330,7 @@ static rein_status set_up(kto *s, const reini_lm_context *context) {
     return reini_preference_run_reference(run, PASSES);
 }
 
-static void destroy(void *self) {
+static void release(void *self) {
     kto *s = self;
     reini_preference_run_release(&s->run);
     rein_exec_free(s->exec);
@@ -336,21 +338,6 @@ static void destroy(void *self) {
     rein_graph_free(s->g);
     reini_free(s->P);
     reini_free(s->mean_row);
-    reini_free(s);
-}
-
-static rein_status create(const void *config, const reini_lm_context *context, void **self) {
-    kto *s = REINI_NEW(kto);
-    if (!s)
-        return reini_fail_memory(sizeof *s, "preference optimization");
-    s->config = config;
-    rein_status status = set_up(s, context);
-    if (status != REIN_OK) {
-        destroy(s);
-        return status;
-    }
-    *self = s;
-    return REIN_OK;
 }
 
 static const reini_language kto_language = {
@@ -364,8 +351,9 @@ static const reini_language kto_language = {
     .key_metric = METRIC_LOSS,
     .best_metric = METRIC_LOSS,
     .check = check,
-    .create = create,
-    .destroy = destroy,
+    .state_size = sizeof(kto),
+    .set_up = set_up,
+    .release = release,
     .step = step,
     .report = report,
     .evaluate = evaluate,

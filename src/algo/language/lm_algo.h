@@ -38,9 +38,11 @@ typedef struct reini_language {
 
     /* Rules across fields; REIN_USAGE with a sentence. */
     rein_status (*check)(const void *config);
-    /* Reads model and data and takes the memory of the whole run. config outlives the state. */
-    rein_status (*create)(const void *config, const reini_lm_context *context, void **self);
-    void (*destroy)(void *self);
+    size_t state_size;
+    /* Reads model and data and takes the memory of the whole run, into a state of zeros; config outlives it. What it
+     * took is given back by `release`, after failure too. */
+    rein_status (*set_up)(void *self, const void *config, const reini_lm_context *context);
+    void (*release)(void *self);
     void (*progress)(const void *self, reini_lm_progress *out);
     /* One update of the model. No allocation. */
     rein_status (*step)(void *self);
@@ -59,5 +61,10 @@ typedef struct reini_language {
     const char *(*folder)(const void *self);               /* its name in the run's directory */
     rein_status (*digest)(const void *self, char out[65]); /* of what was trained */
 } reini_language;
+
+/* A method's state, set up; *self stays NULL on failure. */
+rein_status reini_language_new(const reini_language *method, const void *config,
+                               const reini_lm_context *context, void **self);
+void reini_language_free(const reini_language *method, void *self); /* NULL is accepted */
 
 #endif

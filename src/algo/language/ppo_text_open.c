@@ -115,7 +115,11 @@ static rein_status make_arrays(reini_ppo_text *p) {
     return reini_text_value_loss_init(&p->value_loss, tokens, p->opts.value_clip);
 }
 
-static rein_status fill(reini_ppo_text *p, const void *config, const reini_lm_context *context) {
+static rein_status set_up(void *self, const void *config, const reini_lm_context *context) {
+    reini_ppo_text *p = self;
+    p->settings = config;
+    p->opts = opts_of(config);
+    p->state.kl_coef = p->opts.kl_coef;
     reini_rollout_plan plan = {.samples = 1,
                                .answers = (int)answers_of_rollout(config),
                                .max_new = p->opts.max_new,
@@ -128,7 +132,7 @@ static rein_status fill(reini_ppo_text *p, const void *config, const reini_lm_co
     return make_arrays(p);
 }
 
-static void destroy(void *self) {
+static void release(void *self) {
     reini_ppo_text *p = self;
     reini_text_rollout_release(&p->rollout);
     reini_lm_learner_release(&p->learner);
@@ -136,25 +140,9 @@ static void destroy(void *self) {
     reini_lm_course_release(&p->course);
     reini_text_loss_release(&p->loss);
     reini_text_value_loss_release(&p->value_loss);
-    void *const blocks[] = {p->value, p->adv, p->ret, p->all, p->values, p->done, p->order, p->words, p};
+    void *const blocks[] = {p->value, p->adv, p->ret, p->all, p->values, p->done, p->order, p->words};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
         reini_free(blocks[i]);
-}
-
-static rein_status create(const void *config, const reini_lm_context *context, void **self) {
-    reini_ppo_text *p = REINI_NEW(reini_ppo_text);
-    if (!p)
-        return reini_fail_memory(sizeof *p, "PPO");
-    p->settings = config;
-    p->opts = opts_of(config);
-    p->state.kl_coef = p->opts.kl_coef;
-    rein_status status = fill(p, config, context);
-    if (status != REIN_OK) {
-        destroy(p);
-        return status;
-    }
-    *self = p;
-    return REIN_OK;
 }
 
 /* ---- for the run --------------------------------------------------------------------------------------------- */
@@ -247,8 +235,9 @@ const reini_language reini_ppo_language = {
     .best_metric = 0,
     .best_is_high = true,
     .check = check,
-    .create = create,
-    .destroy = destroy,
+    .state_size = sizeof(reini_ppo_text),
+    .set_up = set_up,
+    .release = release,
     .progress = progress,
     .step = step,
     .report = report,

@@ -307,7 +307,9 @@ static void settle_pad(reini_lm_shape *shape, const char *model) {
                       model);
 }
 
-static rein_status set_up(reward_model *s, const reini_lm_context *context) {
+static rein_status set_up(void *self, const void *config, const reini_lm_context *context) {
+    reward_model *s = self;
+    s->config = config;
     reini_preference_run *run = &s->run;
     reini_preference_opts opts = {
         .kinds = REINI_PREFER_PAIRS | REINI_PREFER_CANDIDATES, .drop_long = true, .whole_text = true};
@@ -321,7 +323,7 @@ static rein_status set_up(reward_model *s, const reini_lm_context *context) {
     return make_room(s);
 }
 
-static void destroy(void *self) {
+static void release(void *self) {
     reward_model *s = self;
     reini_preference_run_release(&s->run);
     rein_exec_free(s->pairs.exec);
@@ -332,21 +334,6 @@ static void destroy(void *self) {
     reini_free(s->last);
     reini_free(s->value);
     reini_free(s->d_value);
-    reini_free(s);
-}
-
-static rein_status create(const void *config, const reini_lm_context *context, void **self) {
-    reward_model *s = REINI_NEW(reward_model);
-    if (!s)
-        return reini_fail_memory(sizeof *s, "a reward model");
-    s->config = config;
-    rein_status status = set_up(s, context);
-    if (status != REIN_OK) {
-        destroy(s);
-        return status;
-    }
-    *self = s;
-    return REIN_OK;
 }
 
 static rein_status visit(void *self, reini_archive *ar) {
@@ -368,8 +355,9 @@ static const reini_language reward_language = {
     .key_metric = METRIC_LOSS,
     .best_metric = METRIC_LOSS,
     .check = check,
-    .create = create,
-    .destroy = destroy,
+    .state_size = sizeof(reward_model),
+    .set_up = set_up,
+    .release = release,
     .step = step,
     .report = report,
     .evaluate = evaluate,

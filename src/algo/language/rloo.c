@@ -58,9 +58,9 @@ static rein_status check(const void *config) {
     return reini_group_check(config, &opts);
 }
 
-static rein_status create(const void *config, const reini_lm_context *context, void **self) {
+static rein_status set_up(void *self, const void *config, const reini_lm_context *context) {
     reini_group_opts opts = opts_of(config);
-    return reini_group_create(config, &opts, context, self);
+    return reini_group_open(self, config, &opts, context);
 }
 
 static const reini_language rloo_language = {
@@ -75,7 +75,7 @@ static const reini_language rloo_language = {
     .best_metric = 0,
     .best_is_high = true,
     .check = check,
-    .create = create,
+    .set_up = set_up,
     REINI_GROUP_FUNCTIONS,
 };
 

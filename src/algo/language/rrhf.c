@@ -282,7 +282,9 @@ static rein_status make_candidates(void *self, reini_lm_reader *reader, const ch
     return reini_candidates_make(&making, reader, path, max_length, name, out);
 }
 
-static rein_status set_up(rrhf *s, const reini_lm_context *context) {
+static rein_status set_up(void *self, const void *config, const reini_lm_context *context) {
+    rrhf *s = self;
+    s->config = config;
     reini_preference_run *run = &s->run;
     reini_preference_opts opts = {.kinds = REINI_PREFER_CANDIDATES};
     s->context = context;
@@ -298,7 +300,7 @@ static rein_status set_up(rrhf *s, const reini_lm_context *context) {
     return make_loss(&s->loss, s->config->rrhf_weight);
 }
 
-static void destroy(void *self) {
+static void release(void *self) {
     rrhf *s = self;
     reini_preference_run_release(&s->run);
     rein_exec_free(s->loss.exec);
@@ -306,21 +308,6 @@ static void destroy(void *self) {
     rein_graph_free(s->loss.g);
     reini_free(s->loss.p[0]);
     reini_free(s->loss.document[0]);
-    reini_free(s);
-}
-
-static rein_status create(const void *config, const reini_lm_context *context, void **self) {
-    rrhf *s = REINI_NEW(rrhf);
-    if (!s)
-        return reini_fail_memory(sizeof *s, "ranking of responses");
-    s->config = config;
-    rein_status status = set_up(s, context);
-    if (status != REIN_OK) {
-        destroy(s);
-        return status;
-    }
-    *self = s;
-    return REIN_OK;
 }
 
 static const reini_language rrhf_language = {
@@ -334,8 +321,9 @@ static const reini_language rrhf_language = {
     .key_metric = METRIC_LOSS,
     .best_metric = METRIC_LOSS,
     .check = check,
-    .create = create,
-    .destroy = destroy,
+    .state_size = sizeof(rrhf),
+    .set_up = set_up,
+    .release = release,
     .step = step,
     .report = report,
     .evaluate = evaluate,

@@ -317,7 +317,10 @@ static rein_status make_room(sft *s) {
                                                          : reini_fail_memory((size_t)tokens * 16, "a batch");
 }
 
-static rein_status fill(sft *s, const reini_lm_context *context) {
+static rein_status set_up(void *self, const void *config, const reini_lm_context *context) {
+    sft *s = self;
+    s->config = config;
+    s->settings = config;
     const reini_lm_settings *settings = s->settings;
     reini_lm_reader *reader = NULL;
     int max_length;
@@ -336,7 +339,7 @@ static rein_status fill(sft *s, const reini_lm_context *context) {
     return make_room(s);
 }
 
-static void destroy(void *self) {
+static void release(void *self) {
     sft *s = self;
     reini_lm_learner_release(&s->learner);
     reini_lm_course_release(&s->course);
@@ -350,22 +353,6 @@ static void destroy(void *self) {
     reini_free(s->entropy);
     reini_free(s->weight);
     reini_free(s->best);
-    reini_free(s);
-}
-
-static rein_status create(const void *config, const reini_lm_context *context, void **self) {
-    sft *s = REINI_NEW(sft);
-    if (!s)
-        return reini_fail_memory(sizeof *s, "fine-tuning");
-    s->config = config;
-    s->settings = config;
-    rein_status status = fill(s, context);
-    if (status != REIN_OK) {
-        destroy(s);
-        return status;
-    }
-    *self = s;
-    return REIN_OK;
 }
 
 /* ---- for the run ----------------------------------------------------------------------------------------- */
@@ -426,8 +413,9 @@ static const reini_language sft_language = {
     .key_metric = METRIC_LOSS,
     .best_metric = EVAL_LOSS,
     .check = check,
-    .create = create,
-    .destroy = destroy,
+    .state_size = sizeof(sft),
+    .set_up = set_up,
+    .release = release,
     .progress = progress,
     .step = step,
     .report = report,
