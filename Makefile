@@ -28,6 +28,14 @@ demo: all
 demo-lm: all
 	scripts/demo_lm.sh $(BUILD) $(DEMO)-lm
 
+# rewards and preferences, every method from one start, on sums (examples/arithmetic.c); under fifteen minutes
+demo-rlhf: all
+	scripts/demo_rlhf.sh $(BUILD) $(DEMO)-rlhf
+
+# the same for three seeds, as committed in bench/results/rlhf.json
+bench-rlhf: all
+	scripts/demo_rlhf.sh $(BUILD) $(DEMO)-rlhf-bench 1 2 3
+
 test: all
 	scripts/run_tests.sh $(BUILD)
 
@@ -52,4 +60,4 @@ help-golden: all
 clean:
 	rm -rf build build-debug build-asan build-tsan
 
-.PHONY: all setup demo demo-lm test bench install format help-golden clean
+.PHONY: all setup demo demo-lm demo-rlhf bench-rlhf test bench install format help-golden clean

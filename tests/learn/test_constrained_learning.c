@@ -84,23 +84,30 @@ static outcome trained(const char *algo, const char *settings, int seed) {
     return play(path);
 }
 
-/* Every seed keeps its limits but for `SLACK` (costs in an episode; prices and recoveries swing around a limit), and the
- * mean return of all is at least `share` of the best possible under them. Staying away from every cost earns 0.53 of the
- * best under one limit and 0.75 under two; ignoring the limits fails them. */
-#define SLACK 0.15
+/* Over seeds the limits are kept in the mean but for SLACK, by each seed but for SWING (costs in an episode; prices and
+ * recoveries swing around a limit, and a run ends somewhere in a swing), and the mean return is at least `share` of the
+ * best possible under them. Staying away from every cost earns 0.53 of the best under one limit and 0.75 under two;
+ * ignoring the limits costs 4 in an episode. */
+#define SLACK 0.2
+#define SWING 0.3
 
 static void keeps(const char *algo, const char *settings, const double limit[2], double best, double share) {
-    double mean = 0;
+    double mean = 0, cost[2] = {0, 0};
     for (int seed = 1; seed <= SEEDS; seed++) {
         outcome o = trained(algo, settings, seed);
         print_message("# %s %s, seed %d: return %.4f of %.4f, costs %.3f %.3f\n", algo, settings, seed,
                       o.mean, best, o.cost[0], o.cost[1]);
         mean += o.mean / SEEDS;
-        for (int k = 0; k < 2; k++)
-            if (!(o.cost[k] <= limit[k] + SLACK))
+        for (int k = 0; k < 2; k++) {
+            cost[k] += o.cost[k] / SEEDS;
+            if (!(o.cost[k] <= limit[k] + SWING))
                 fail_msg("%s, seed %d: cost %d is %.3f under a limit of %.3f", algo, seed, k, o.cost[k],
                          limit[k]);
+        }
     }
+    for (int k = 0; k < 2; k++)
+        if (!(cost[k] <= limit[k] + SLACK))
+            fail_msg("%s: cost %d is %.3f in the mean, the limit %.3f", algo, k, cost[k], limit[k]);
     if (!(mean >= share * best))
         fail_msg("%s: mean return %.4f, at least %.4f expected", algo, mean, share * best);
 }

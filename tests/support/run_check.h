@@ -130,7 +130,7 @@ static inline pid_t run_start_child(const reini_algo *algo, const rein_train_opt
 }
 
 /* starts a run and kills it at random moments, within `most` microseconds, until it gets through; returns how
- * often it was killed */
+ * often it was killed. Each time it gets a little longer: on a busy machine a run may need all of `most` to begin. */
 static inline int run_kill_until_done(const reini_algo *algo, rein_train_opts start, uint32_t most,
                                       rein_rng *rng) {
     for (int kills = 0;; kills++) {
@@ -144,6 +144,7 @@ static inline int run_kill_until_done(const reini_algo *algo, rein_train_opts st
             assert_int_equal(WEXITSTATUS(how), REIN_OK);
             return kills;
         }
+        most += most / 16;
     }
 }
 
