@@ -41,6 +41,11 @@ void *reini_new(size_t bytes); /* NULL when out of memory; bytes 0 gives a valid
 void reini_free(void *memory);
 /* Grows by copying; the old block stays valid on failure (NULL). New bytes are zeroed. */
 void *reini_grow(void *memory, size_t old_bytes, size_t new_bytes);
+/* Growing arrays; `array` is the address of a pointer of any type, to items of `size` bytes. New items are zeroed, and on
+ * REIN_NOMEM the array is as it was. reini_resize keeps the first `used` items; reini_reserve does nothing where *room
+ * items are `wanted` or more, and doubles otherwise. */
+rein_status reini_resize(void *array, size_t used, size_t items, size_t size, const char *what);
+rein_status reini_reserve(void *array, size_t *room, size_t wanted, size_t size, const char *what);
 char *reini_strdup(const char *text);
 #define REINI_NEW(type)          ((type *)reini_new(sizeof(type)))
 #define REINI_NEW_ARRAY(type, n) ((type *)reini_new_array((n), sizeof(type)))

@@ -111,6 +111,27 @@ void *reini_grow(void *memory, size_t old_bytes, size_t new_bytes) {
     return next;
 }
 
+rein_status reini_resize(void *array, size_t used, size_t items, size_t size, const char *what) {
+    void *old, *grown;
+    memcpy(&old, array, sizeof old); /* a pointer of any type */
+    if (items > SIZE_MAX / 2 / size)
+        return reini_fail_memory(SIZE_MAX, what);
+    grown = reini_grow(old, used * size, items * size);
+    if (!grown)
+        return reini_fail_memory(items * size, what);
+    memcpy(array, &grown, sizeof grown);
+    return REIN_OK;
+}
+
+rein_status reini_reserve(void *array, size_t *room, size_t wanted, size_t size, const char *what) {
+    if (wanted <= *room)
+        return REIN_OK;
+    size_t items = 2 * wanted + 16;
+    REINI_TRY(reini_resize(array, *room, items, size, what));
+    *room = items;
+    return REIN_OK;
+}
+
 char *reini_strdup(const char *text) {
     size_t bytes = strlen(text) + 1;
     char *copy = reini_new(bytes);

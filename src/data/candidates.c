@@ -20,23 +20,9 @@ void reini_candidates_release(reini_candidates *c) {
 }
 
 static rein_status make_room(reini_candidates *c) {
-    if (c->n == c->room) {
-        size_t old = (size_t)c->room, room = 2 * old + 64;
-        reini_candidate_group *grown = reini_grow(c->group, old * sizeof *grown, room * sizeof *grown);
-        if (!grown)
-            return reini_fail_memory(room * sizeof *grown, "groups of answers");
-        c->group = grown;
-        c->room = (int64_t)room;
-    }
-    if (c->n_answers == c->answer_room) {
-        size_t old = (size_t)c->answer_room, room = 2 * old + 64;
-        reini_candidate *grown = reini_grow(c->answer, old * sizeof *grown, room * sizeof *grown);
-        if (!grown)
-            return reini_fail_memory(room * sizeof *grown, "answers");
-        c->answer = grown;
-        c->answer_room = (int64_t)room;
-    }
-    return REIN_OK;
+    size_t groups = (size_t)c->n + 1, answers = (size_t)c->n_answers + 1;
+    REINI_TRY(reini_reserve(&c->group, &c->room, groups, sizeof *c->group, "groups of answers"));
+    return reini_reserve(&c->answer, &c->answer_room, answers, sizeof *c->answer, "answers");
 }
 
 /* ---- answers --------------------------------------------------------------------------------------------- */

@@ -32,7 +32,7 @@ typedef struct reini_candidates {
     reini_candidate_group *group; /* [n] */
     int64_t n, n_answers;
     int64_t empty, same; /* left out */
-    int64_t room, answer_room;
+    size_t room, answer_room;
     int64_t sample; /* of the last row, -1 = it had none */
     bool listed;    /* the last row was a list */
 } reini_candidates;

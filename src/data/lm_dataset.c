@@ -32,29 +32,19 @@ void reini_lm_dataset_release(reini_lm_dataset *data) {
 
 /* ---- room ------------------------------------------------------------------------------------------------ */
 
-static bool grow(void *array, int64_t used, int64_t room, size_t size) {
-    void *old, *grown;
-    memcpy(&old, array, sizeof old);
-    grown = reini_grow(old, (size_t)used * size, (size_t)room * size);
-    if (grown)
-        memcpy(array, &grown, sizeof grown);
-    return grown != NULL;
-}
-
 static rein_status make_room(reini_lm_dataset *d, int64_t tokens) {
-    int64_t used = d->n ? d->start[d->n] : 0;
-    if (d->n + 2 > d->room) {
-        int64_t room = 2 * d->room + 64;
-        if (!grow(&d->start, d->room, room, sizeof *d->start) ||
-            !grow(&d->length, d->room, room, sizeof *d->length) ||
-            !grow(&d->line, d->room, room, sizeof *d->line))
-            return reini_fail_memory((size_t)room * 20, "a data set");
+    size_t n = (size_t)d->n, used = n ? (size_t)d->start[n] : 0, wanted = used + (size_t)tokens;
+    if (n + 2 > d->room) {
+        size_t old = d->room, room = 2 * old + 64;
+        REINI_TRY(reini_resize(&d->start, old, room, sizeof *d->start, "a data set"));
+        REINI_TRY(reini_resize(&d->length, old, room, sizeof *d->length, "a data set"));
+        REINI_TRY(reini_resize(&d->line, old, room, sizeof *d->line, "a data set"));
         d->room = room;
     }
-    if (used + tokens > d->token_room) {
-        int64_t room = 2 * d->token_room + tokens + 4096;
-        if (!grow(&d->token, used, room, sizeof *d->token) || !grow(&d->scored, used, room, 1))
-            return reini_fail_memory((size_t)room * 5, "the tokens of a data set");
+    if (wanted > d->token_room) {
+        size_t room = 2 * wanted + 4096;
+        REINI_TRY(reini_resize(&d->token, used, room, sizeof *d->token, "the tokens of a data set"));
+        REINI_TRY(reini_resize(&d->scored, used, room, 1, "the tokens of a data set"));
         d->token_room = room;
     }
     return REIN_OK;

@@ -43,7 +43,7 @@ typedef struct reini_lm_dataset {
     int32_t *token;
     uint8_t *scored; /* token t is predicted from those before it, and counts */
     reini_lm_counts count;
-    int64_t room, token_room;
+    size_t room, token_room;
 } reini_lm_dataset;
 
 /* data: released after success and failure alike. */

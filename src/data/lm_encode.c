@@ -99,21 +99,6 @@ rein_status reini_conversation_check(const json_t *value, const char *key) {
 
 /* ---- text ------------------------------------------------------------------------------------------------ */
 
-static rein_status put(reini_bytes *to, const char *text, size_t length) {
-    if (to->n + length + 1 > to->capacity) {
-        size_t capacity = 2 * (to->n + length) + 256;
-        char *grown = reini_grow(to->at, to->capacity, capacity);
-        if (!grown)
-            return reini_fail_memory(capacity, "a text");
-        to->at = grown;
-        to->capacity = capacity;
-    }
-    memcpy(to->at + to->n, text, length);
-    to->n += length;
-    to->at[to->n] = 0;
-    return REIN_OK;
-}
-
 static bool ends_in(const reini_bytes *text, const char *end) {
     size_t n = strlen(end);
     return text->n >= n && memcmp(text->at + text->n - n, end, n) == 0;
@@ -126,18 +111,11 @@ static rein_status put_end(reini_lm_reader *r) {
             "the tokenizer in \"%s\" names no eos_token (tokenizer_config.json), so a text could not "
             "be ended and the model would never learn to stop",
             r->folder);
-    return ends_in(&r->text, r->eos) ? REIN_OK : put(&r->text, r->eos, strlen(r->eos));
+    return ends_in(&r->text, r->eos) ? REIN_OK : reini_bytes_add(&r->text, r->eos, strlen(r->eos));
 }
 
 static rein_status mark_all(reini_lm_encoded *out, uint8_t mark) {
-    if (out->ids.n > out->room) {
-        size_t room = 2 * out->ids.n + 64;
-        uint8_t *grown = reini_grow(out->assistant, out->room, room);
-        if (!grown)
-            return reini_fail_memory(room, "the marks of a text");
-        out->assistant = grown;
-        out->room = room;
-    }
+    REINI_TRY(reini_reserve(&out->assistant, &out->room, out->ids.n, 1, "the marks of a text"));
     if (out->ids.n > 0)
         memset(out->assistant, mark, out->ids.n);
     return REIN_OK;
@@ -151,7 +129,7 @@ static rein_status encode_plain(reini_lm_reader *r, const char *text, size_t len
 
 rein_status reini_lm_encode_text(reini_lm_reader *r, const char *text, bool end, reini_lm_encoded *out) {
     r->text.n = 0;
-    REINI_TRY(put(&r->text, text, strlen(text)));
+    REINI_TRY(reini_bytes_add(&r->text, text, strlen(text)));
     if (end)
         REINI_TRY(put_end(r));
     REINI_TRY(encode_plain(r, r->text.at, r->text.n, &out->ids));
@@ -170,13 +148,7 @@ static rein_status open_chat(reini_lm_reader *r) {
 static rein_status add_messages(reini_lm_reader *r, const json_t *list, size_t *n) {
     size_t i, wanted = *n + json_array_size(list);
     const json_t *message;
-    if (wanted > r->room) {
-        reini_message *grown = reini_grow(r->messages, r->room * sizeof *grown, 2 * wanted * sizeof *grown);
-        if (!grown)
-            return reini_fail_memory(2 * wanted * sizeof *grown, "a conversation");
-        r->messages = grown;
-        r->room = 2 * wanted;
-    }
+    REINI_TRY(reini_reserve(&r->messages, &r->room, wanted, sizeof *r->messages, "a conversation"));
     json_array_foreach(list, i, message) {
         r->messages[(*n)++] = (reini_message){json_string_value(json_object_get(message, "role")),
                                               json_string_value(json_object_get(message, "content"))};
@@ -273,8 +245,8 @@ static rein_status encode_texts(reini_lm_reader *r, const char *prompt, const ch
                                 reini_lm_encoded *out) {
     size_t length = strlen(prompt);
     r->text.n = 0;
-    REINI_TRY(put(&r->text, prompt, length));
-    REINI_TRY(put(&r->text, completion, strlen(completion)));
+    REINI_TRY(reini_bytes_add(&r->text, prompt, length));
+    REINI_TRY(reini_bytes_add(&r->text, completion, strlen(completion)));
     REINI_TRY(put_end(r));
     REINI_TRY(encode_plain(r, r->text.at, r->text.n, &out->ids));
     REINI_TRY(mark_all(out, 1));

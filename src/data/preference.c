@@ -23,47 +23,33 @@ int reini_preference_length(const reini_preference *d, int64_t document) {
 
 /* ---- room ------------------------------------------------------------------------------------------------ */
 
-static bool grow(void *array, int64_t used, int64_t room, size_t size) {
-    void *old, *grown;
-    memcpy(&old, array, sizeof old);
-    grown = reini_grow(old, (size_t)used * size, (size_t)room * size);
-    if (grown)
-        memcpy(array, &grown, sizeof grown);
-    return grown != NULL;
-}
-
 static rein_status group_room(reini_preference *d) {
-    int64_t room = 2 * d->room + 64;
-    if (d->n + 2 <= d->room)
+    size_t old = d->room, room = 2 * old + 64;
+    const char *what = "preferences";
+    if ((size_t)d->n + 2 <= old)
         return REIN_OK;
-    if (!grow(&d->first, d->room, room, sizeof *d->first) ||
-        !grow(&d->line, d->room, room, sizeof *d->line) ||
-        !grow(&d->margin, d->room, room, sizeof *d->margin))
-        return reini_fail_memory((size_t)room * 24, "preferences");
+    REINI_TRY(reini_resize(&d->first, old, room, sizeof *d->first, what));
+    REINI_TRY(reini_resize(&d->line, old, room, sizeof *d->line, what));
+    REINI_TRY(reini_resize(&d->margin, old, room, sizeof *d->margin, what));
     d->room = room;
     return REIN_OK;
 }
 
 static rein_status document_room(reini_preference *d, int more) {
-    int64_t used = d->first[d->n], room = 2 * d->document_room + more + 64;
-    if (used + more + 1 <= d->document_room)
+    size_t old = d->document_room, wanted = (size_t)d->first[d->n] + (size_t)more + 1, room = 2 * wanted + 64;
+    const char *what = "the answers of preferences";
+    if (wanted <= old)
         return REIN_OK;
-    if (!grow(&d->start, d->document_room, room, sizeof *d->start) ||
-        !grow(&d->prompt, d->document_room, room, sizeof *d->prompt) ||
-        !grow(&d->score, d->document_room, room, sizeof *d->score))
-        return reini_fail_memory((size_t)room * 20, "the answers of preferences");
+    REINI_TRY(reini_resize(&d->start, old, room, sizeof *d->start, what));
+    REINI_TRY(reini_resize(&d->prompt, old, room, sizeof *d->prompt, what));
+    REINI_TRY(reini_resize(&d->score, old, room, sizeof *d->score, what));
     d->document_room = room;
     return REIN_OK;
 }
 
 static rein_status token_room(reini_preference *d, int64_t more) {
-    int64_t used = d->start[d->first[d->n]], room = 2 * d->token_room + more + 4096;
-    if (used + more <= d->token_room)
-        return REIN_OK;
-    if (!grow(&d->token, used, room, sizeof *d->token))
-        return reini_fail_memory((size_t)room * sizeof *d->token, "the tokens of preferences");
-    d->token_room = room;
-    return REIN_OK;
+    size_t wanted = (size_t)(d->start[d->first[d->n]] + more);
+    return reini_reserve(&d->token, &d->token_room, wanted, sizeof *d->token, "the tokens of preferences");
 }
 
 rein_status reini_preference_add(reini_preference *d, const reini_answers *a) {

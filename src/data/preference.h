@@ -54,7 +54,7 @@ typedef struct reini_preference {
     double *score;   /* [documents] */
     int32_t *token;
     reini_preference_counts count;
-    int64_t room, document_room, token_room;
+    size_t room, document_room, token_room;
 } reini_preference;
 
 /* data: released after success and failure alike. */

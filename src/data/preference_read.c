@@ -18,8 +18,9 @@ typedef struct reader {
     bool conversation;
     /* the group that is being made */
     reini_lm_encoded encoded;
-    int n, room;
-    int64_t tokens, token_room;
+    int n;
+    size_t room, token_room;
+    int64_t tokens;
     int32_t *length, *prompt, *token;
     double *score;
 } reader;
@@ -85,31 +86,16 @@ rein_status reini_preference_implicit(const json_t *chosen, const json_t *reject
 
 /* ---- a group --------------------------------------------------------------------------------------------- */
 
-static bool grow(void *array, int64_t used, int64_t room, size_t size) {
-    void *old, *grown;
-    memcpy(&old, array, sizeof old);
-    grown = reini_grow(old, (size_t)used * size, (size_t)room * size);
-    if (grown)
-        memcpy(array, &grown, sizeof grown);
-    return grown != NULL;
-}
-
 static rein_status make_room(reader *r, int64_t tokens) {
-    if (r->n + 1 > r->room) {
-        int room = 2 * r->room + 8;
-        if (!grow(&r->length, r->room, room, sizeof *r->length) ||
-            !grow(&r->prompt, r->room, room, sizeof *r->prompt) ||
-            !grow(&r->score, r->room, room, sizeof *r->score))
-            return reini_fail_memory((size_t)room * 16, "a row of answers");
+    size_t n = (size_t)r->n, wanted = (size_t)(r->tokens + tokens), room = 2 * n + 8;
+    const char *what = "a row of answers";
+    if (n == r->room) {
+        REINI_TRY(reini_resize(&r->length, n, room, sizeof *r->length, what));
+        REINI_TRY(reini_resize(&r->prompt, n, room, sizeof *r->prompt, what));
+        REINI_TRY(reini_resize(&r->score, n, room, sizeof *r->score, what));
         r->room = room;
     }
-    if (r->tokens + tokens > r->token_room) {
-        int64_t room = 2 * (r->tokens + tokens) + 256;
-        if (!grow(&r->token, r->tokens, room, sizeof *r->token))
-            return reini_fail_memory((size_t)room * sizeof *r->token, "a row of answers");
-        r->token_room = room;
-    }
-    return REIN_OK;
+    return reini_reserve(&r->token, &r->token_room, wanted, sizeof *r->token, what);
 }
 
 static rein_status in_row(const reader *r, rein_status status) {

@@ -32,14 +32,8 @@ static rein_status put_slice(reini_chat_text *out, slice s) {
 }
 
 static rein_status add_span(reini_chat_text *out, size_t begin) {
-    if (out->n_spans == out->capacity) {
-        size_t more = 2 * out->capacity + 4;
-        reini_span *grown = reini_grow(out->spans, out->n_spans * sizeof *grown, more * sizeof *grown);
-        if (!grown)
-            return reini_fail_memory(more * sizeof *grown, "a conversation");
-        out->spans = grown;
-        out->capacity = more;
-    }
+    REINI_TRY(
+        reini_reserve(&out->spans, &out->capacity, out->n_spans + 1, sizeof *out->spans, "a conversation"));
     out->spans[out->n_spans++] = (reini_span){begin, out->text.n};
     return REIN_OK;
 }

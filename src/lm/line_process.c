@@ -119,14 +119,7 @@ static ssize_t write_quietly(int fd, const char *data, size_t n) {
 
 static rein_status append(process *p, const char *text) {
     size_t n = strlen(text);
-    if (p->n_request + n + 1 > p->request_room) {
-        size_t room = 2 * (p->n_request + n) + 4096;
-        char *grown = reini_grow(p->request, p->request_room, room);
-        if (!grown)
-            return reini_fail_memory(room, p->where);
-        p->request = grown;
-        p->request_room = room;
-    }
+    REINI_TRY(reini_reserve(&p->request, &p->request_room, p->n_request + n + 1, 1, p->where));
     memcpy(p->request + p->n_request, text, n);
     p->request[p->n_request + n] = '\n';
     p->n_request += n + 1;
@@ -138,20 +131,8 @@ void reini_line_process_begin(process *p) {
     p->n = 0;
 }
 
-static rein_status question_room(process *p) {
-    if ((size_t)p->n < p->room)
-        return REIN_OK;
-    size_t room = 2 * p->room + 64;
-    bool *grown = reini_grow(p->answered, p->room * sizeof *grown, room * sizeof *grown);
-    if (!grown)
-        return reini_fail_memory(room, p->where);
-    p->answered = grown;
-    p->room = room;
-    return REIN_OK;
-}
-
 rein_status reini_line_process_add(process *p, json_t *question) {
-    REINI_TRY(question_room(p));
+    REINI_TRY(reini_reserve(&p->answered, &p->room, (size_t)p->n + 1, sizeof *p->answered, p->where));
     bool whole = question && json_object_set_new(question, "id", json_integer(p->n)) == 0;
     char *text = whole ? reini_json_text(question, false) : NULL;
     if (!text)
@@ -224,18 +205,6 @@ static rein_status take_lines(process *p, const reini_line_asker *asker) {
     return rubbish(p, asker, waiting < p->n ? waiting : p->n - 1, p->line, "a line without an end");
 }
 
-static rein_status room_to_read(process *p) {
-    if (p->line_room >= p->n_line + READ_BYTES)
-        return REIN_OK;
-    size_t room = 2 * p->n_line + READ_BYTES;
-    char *grown = reini_grow(p->line, p->line_room, room);
-    if (!grown)
-        return reini_fail_memory(room, p->where);
-    p->line = grown;
-    p->line_room = room;
-    return REIN_OK;
-}
-
 /* ---- a batch ----------------------------------------------------------------------------------------------- */
 
 /* how it ended, after its output did */
@@ -285,7 +254,7 @@ static void write_more(process *p) {
 }
 
 static rein_status read_more(process *p, const reini_line_asker *asker, bool *dead) {
-    REINI_TRY(room_to_read(p));
+    REINI_TRY(reini_reserve(&p->line, &p->line_room, p->n_line + READ_BYTES, 1, p->where));
     ssize_t got = read(p->out, p->line + p->n_line, READ_BYTES);
     *dead = got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
     if (got <= 0)

@@ -236,21 +236,10 @@ rein_status reini_rewards_check_row(const reini_rewards *r, const json_t *row, i
     return REIN_OK;
 }
 
-static rein_status make_room(reini_rewards *r, size_t n) {
-    if (n <= r->room)
-        return REIN_OK;
-    double *grown = reini_grow(r->value, r->room * sizeof *grown, n * sizeof *grown);
-    if (!grown)
-        return reini_fail_memory(n * sizeof *grown, "rewards");
-    r->value = grown;
-    r->room = n;
-    return REIN_OK;
-}
-
 rein_status reini_rewards_score(reini_rewards *r, const reini_reward_item *items, int n, double *each,
                                 double *total) {
     char place[400];
-    REINI_TRY(make_room(r, (size_t)n));
+    REINI_TRY(reini_reserve(&r->value, &r->room, (size_t)n, sizeof *r->value, "rewards"));
     for (int i = 0; i < n; i++)
         total[i] = NAN;
     for (int k = 0; k < r->n; k++) {

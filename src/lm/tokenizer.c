@@ -73,14 +73,8 @@ const reini_merge *reini_merge_find(const reini_tokenizer *t, int32_t left, int3
 }
 
 char *reini_token_keep(reini_tokenizer *t, const char *text, size_t n) {
-    if (t->n_texts == t->texts_capacity) {
-        size_t capacity = 2 * t->texts_capacity + 16;
-        char **grown = reini_grow(t->texts, t->n_texts * sizeof *t->texts, capacity * sizeof *t->texts);
-        if (!grown)
-            return NULL;
-        t->texts = grown;
-        t->texts_capacity = capacity;
-    }
+    if (reini_reserve(&t->texts, &t->texts_capacity, t->n_texts + 1, sizeof *t->texts, "tokens") != REIN_OK)
+        return NULL;
     char *copy = reini_new(n + 1);
     if (copy && n)
         memcpy(copy, text, n);

@@ -30,6 +30,11 @@ typedef struct reini_bytes {
     size_t n, capacity;
 } reini_bytes;
 
+/* Appends n bytes of text, and a 0 that is not counted. */
+rein_status reini_bytes_add(reini_bytes *bytes, const char *text, size_t n);
+/* Room for `more` ids behind the n that are there. */
+rein_status reini_ids_reserve(reini_ids *ids, size_t more);
+
 /* path: a model folder (tokenizer.json, and tokenizer_config.json, special_tokens_map.json, chat_template.jinja where
  * they are), or a tokenizer.json, which is then read alone. */
 rein_status reini_tokenizer_open(const char *path, reini_tokenizer **out);

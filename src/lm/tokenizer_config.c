@@ -12,11 +12,8 @@
 /* ---- post-processor ------------------------------------------------------------------------------------ */
 
 static rein_status append_id(int32_t **list, int *n, int32_t id) {
-    int32_t *grown = reini_grow(*list, (size_t)*n * sizeof *grown, (size_t)(*n + 1) * sizeof *grown);
-    if (!grown)
-        return reini_fail_memory(sizeof id, "a post-processor");
-    *list = grown;
-    grown[(*n)++] = id;
+    REINI_TRY(reini_resize(list, (size_t)*n, (size_t)*n + 1, sizeof id, "a post-processor"));
+    (*list)[(*n)++] = id;
     return REIN_OK;
 }
 

@@ -48,9 +48,6 @@ size_t reini_text_valid(const char *text, size_t n);
 /* NFC. False when the text is in it already, as all text below U+0300 is; else out (emptied first) holds it. */
 rein_status reini_text_nfc(const char *text, size_t n, reini_bytes *out, bool *changed);
 
-rein_status reini_bytes_add(reini_bytes *bytes, const char *text, size_t n);
-rein_status reini_ids_reserve(reini_ids *ids, size_t more);
-
 /* ---- regular expressions ------------------------------------------------------------------------------- */
 
 typedef struct reini_regex reini_regex;

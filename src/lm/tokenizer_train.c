@@ -196,14 +196,9 @@ static rein_status find_pair(reini_bpe *b, int32_t left, int32_t right, reini_bp
 }
 
 static rein_status append_u32(uint32_t **list, uint32_t *n, uint32_t *room, uint32_t value) {
-    if (*n == *room) {
-        uint32_t more = 2 * *room + 4;
-        uint32_t *grown = reini_grow(*list, *n * sizeof *grown, more * sizeof *grown);
-        if (!grown)
-            return reini_fail_memory(more * sizeof *grown, "pairs of tokens");
-        *list = grown;
-        *room = more;
-    }
+    size_t items = *room;
+    REINI_TRY(reini_reserve(list, &items, *n + 1, sizeof **list, "pairs of tokens"));
+    *room = (uint32_t)items;
     (*list)[(*n)++] = value;
     return REIN_OK;
 }
@@ -216,14 +211,9 @@ static rein_status change_pair(reini_bpe *b, int32_t left, int32_t right, int64_
     if (by <= 0 || (pair->n_seen > 0 && pair->seen[pair->n_seen - 1] == word))
         return REIN_OK;
     if (pair->n_seen == 0) {
-        if (b->n_touched == b->touched_room) {
-            size_t more = 2 * b->touched_room + 256;
-            uint64_t *grown = reini_grow(b->touched, b->n_touched * sizeof *grown, more * sizeof *grown);
-            if (!grown)
-                return reini_fail_memory(more * sizeof *grown, "pairs of tokens");
-            b->touched = grown;
-            b->touched_room = more;
-        }
+        size_t wanted = b->n_touched + 1;
+        REINI_TRY(
+            reini_reserve(&b->touched, &b->touched_room, wanted, sizeof *b->touched, "pairs of tokens"));
         b->touched[b->n_touched++] = pair->key;
     }
     return append_u32(&pair->seen, &pair->n_seen, &pair->seen_room, word);
@@ -236,15 +226,11 @@ static bool before(const reini_bpe_entry *a, const reini_bpe_entry *b) {
 }
 
 static rein_status push(reini_bpe *b, reini_bpe_entry entry) {
-    if (b->n_queue == b->queue_room) {
-        size_t more = 2 * b->queue_room + 1024;
-        reini_bpe_entry *grown = reini_grow(b->queue, b->n_queue * sizeof *grown, more * sizeof *grown);
-        if (!grown) {
-            reini_free(entry.words);
-            return reini_fail_memory(more * sizeof *grown, "pairs of tokens");
-        }
-        b->queue = grown;
-        b->queue_room = more;
+    rein_status status =
+        reini_reserve(&b->queue, &b->queue_room, b->n_queue + 1, sizeof *b->queue, "pairs of tokens");
+    if (status != REIN_OK) {
+        reini_free(entry.words);
+        return status;
     }
     size_t i = b->n_queue++;
     for (; i > 0 && before(&entry, &b->queue[(i - 1) / 2]); i = (i - 1) / 2)
@@ -324,15 +310,8 @@ static rein_status merge_word(reini_bpe *b, uint32_t word, int32_t left, int32_t
 
 static rein_status note_merge(reini_bpe *b, int32_t left, int32_t right, int32_t *id) {
     reini_bytes joined = {0};
-    if (b->n_merges == b->merge_room) {
-        int more = 2 * b->merge_room;
-        reini_bpe_merge *grown =
-            reini_grow(b->merges, (size_t)b->n_merges * sizeof *grown, (size_t)more * sizeof *grown);
-        if (!grown)
-            return reini_fail_memory((size_t)more * sizeof *grown, "merges");
-        b->merges = grown;
-        b->merge_room = more;
-    }
+    REINI_TRY(
+        reini_reserve(&b->merges, &b->merge_room, (size_t)b->n_merges + 1, sizeof *b->merges, "merges"));
     rein_status status = reini_bytes_add(&joined, b->tokens[left].at, b->tokens[left].n);
     if (status == REIN_OK)
         status = reini_bytes_add(&joined, b->tokens[right].at, b->tokens[right].n);

@@ -48,7 +48,8 @@ typedef struct reini_bpe {
     int32_t *by_token; /* hash table of ids */
     uint64_t token_mask;
     reini_bpe_merge *merges;
-    int n_merges, merge_room;
+    int n_merges;
+    size_t merge_room;
     rein_status status; /* of counting */
 } reini_bpe;
 

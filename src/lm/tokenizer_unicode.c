@@ -73,14 +73,7 @@ size_t reini_text_valid(const char *text, size_t n) {
 /* ---- lists --------------------------------------------------------------------------------------------- */
 
 rein_status reini_bytes_add(reini_bytes *bytes, const char *text, size_t n) {
-    if (bytes->capacity - bytes->n <= n) {
-        size_t capacity = 2 * bytes->capacity + n + 64;
-        char *grown = reini_grow(bytes->at, bytes->n, capacity);
-        if (!grown)
-            return reini_fail_memory(capacity, "text");
-        bytes->at = grown;
-        bytes->capacity = capacity;
-    }
+    REINI_TRY(reini_reserve(&bytes->at, &bytes->capacity, bytes->n + n + 1, 1, "text"));
     if (n)
         memcpy(bytes->at + bytes->n, text, n);
     bytes->n += n;
@@ -89,15 +82,7 @@ rein_status reini_bytes_add(reini_bytes *bytes, const char *text, size_t n) {
 }
 
 rein_status reini_ids_reserve(reini_ids *ids, size_t more) {
-    if (ids->capacity - ids->n >= more)
-        return REIN_OK;
-    size_t capacity = 2 * ids->capacity + more + 64;
-    int32_t *grown = reini_grow(ids->at, ids->n * sizeof *ids->at, capacity * sizeof *ids->at);
-    if (!grown)
-        return reini_fail_memory(capacity * sizeof *ids->at, "token ids");
-    ids->at = grown;
-    ids->capacity = capacity;
-    return REIN_OK;
+    return reini_reserve(&ids->at, &ids->capacity, ids->n + more, sizeof *ids->at, "token ids");
 }
 
 /* ---- classes and NFC ----------------------------------------------------------------------------------- */

@@ -270,15 +270,10 @@ static rein_status finish_starts(rein_mdp *mdp) {
     return REIN_OK;
 }
 
-static rein_status trim(void *pointer, size_t *room, size_t used, size_t item) {
-    void *array;
-    memcpy(&array, pointer, sizeof array); /* a pointer of any type */
-    if (*room == used && array)
+static rein_status trim(void *array, size_t *room, size_t used, size_t item) {
+    if (*room == used && used > 0)
         return REIN_OK;
-    array = reini_grow(array, used * item, used * item);
-    if (!array)
-        return reini_fail_memory(used * item, "the tables of an MDP");
-    memcpy(pointer, &array, sizeof array);
+    REINI_TRY(reini_resize(array, used, used, item, "the tables of an MDP"));
     *room = used;
     return REIN_OK;
 }

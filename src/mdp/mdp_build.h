@@ -16,7 +16,7 @@ typedef struct reini_mdp_build {
 } reini_mdp_build;
 
 /* Makes room for `more` items after `used` in an array, by doubling. pointer: the address of the pointer to it. */
-rein_status reini_mdp_reserve(void *pointer, size_t *room, size_t used, size_t more, size_t item,
+rein_status reini_mdp_reserve(void *array, size_t *room, size_t used, size_t more, size_t item,
                               const char *what);
 /* The shape of these outcomes: one there is already, or a new one. */
 rein_status reini_mdp_intern(rein_mdp *mdp, int n, const rein_outcome *outcomes, uint32_t *shape);

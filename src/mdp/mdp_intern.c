@@ -10,7 +10,7 @@
 
 #define SLOTS_FIRST 64
 
-rein_status reini_mdp_reserve(void *pointer, size_t *room, size_t used, size_t more, size_t item,
+rein_status reini_mdp_reserve(void *array, size_t *room, size_t used, size_t more, size_t item,
                               const char *what) {
     if (more <= *room - used)
         return REIN_OK;
@@ -20,12 +20,7 @@ rein_status reini_mdp_reserve(void *pointer, size_t *room, size_t used, size_t m
     if (wanted > SIZE_MAX / item)
         return reini_fail_memory(SIZE_MAX, what);
     REINI_TRY(reini_memory_claim(wanted * item, what));
-    void *array;
-    memcpy(&array, pointer, sizeof array); /* a pointer of any type */
-    array = reini_grow(array, used * item, wanted * item);
-    if (!array)
-        return reini_fail_memory(wanted * item, what);
-    memcpy(pointer, &array, sizeof array);
+    REINI_TRY(reini_resize(array, used, wanted, item, what));
     *room = wanted;
     return REIN_OK;
 }

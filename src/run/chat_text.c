@@ -25,7 +25,8 @@ struct rein_chat {
     int n_eos, max_new, capacity;
     uint64_t seed, turn;
     reini_message *message; /* [n_messages], copies */
-    int n_messages, room;
+    int n_messages;
+    size_t room;
     /* what the model has read and written: ids of `text`, of which the first `kept` positions are in the cache */
     reini_ids ids;
     reini_bytes text;
@@ -42,30 +43,9 @@ struct rein_chat {
 
 /* ---- messages ---------------------------------------------------------------------------------------------- */
 
-static rein_status append(reini_bytes *to, const char *text, size_t n) {
-    if (to->n + n + 1 > to->capacity) {
-        size_t room = 2 * (to->n + n) + 256;
-        char *grown = reini_grow(to->at, to->capacity, room);
-        if (!grown)
-            return reini_fail_memory(room, "a conversation");
-        to->at = grown;
-        to->capacity = room;
-    }
-    memcpy(to->at + to->n, text, n);
-    to->n += n;
-    to->at[to->n] = 0;
-    return REIN_OK;
-}
-
 static rein_status push(rein_chat *c, const char *role, const char *content) {
-    if (c->n_messages == c->room) {
-        size_t room = 2 * (size_t)c->room + 16;
-        reini_message *grown = reini_grow(c->message, (size_t)c->room * sizeof *grown, room * sizeof *grown);
-        if (!grown)
-            return reini_fail_memory(room * sizeof *grown, "a conversation");
-        c->message = grown;
-        c->room = (int)room;
-    }
+    size_t wanted = (size_t)c->n_messages + 1;
+    REINI_TRY(reini_reserve(&c->message, &c->room, wanted, sizeof *c->message, "a conversation"));
     char *copy = reini_strdup(content);
     if (!copy)
         return reini_fail_memory(strlen(content), "a message");
@@ -83,7 +63,7 @@ static rein_status render(const rein_chat *c, reini_bytes *out) {
         reini_chat_text text = {0};
         rein_status status = reini_text_model_render(&c->model, c->message, c->n_messages, &text);
         if (status == REIN_OK)
-            status = append(out, text.text.at, text.text.n);
+            status = reini_bytes_add(out, text.text.at, text.text.n);
         reini_chat_text_release(&text);
         return status;
     }
@@ -92,11 +72,11 @@ static rein_status render(const rein_chat *c, reini_bytes *out) {
         const char *name = strcmp(m->role, "user") == 0        ? "User: "
                            : strcmp(m->role, "assistant") == 0 ? "Assistant:"
                                                                : "";
-        REINI_TRY(append(out, name, strlen(name)));
-        REINI_TRY(append(out, m->content, strlen(m->content)));
-        REINI_TRY(append(out, "\n", 1));
+        REINI_TRY(reini_bytes_add(out, name, strlen(name)));
+        REINI_TRY(reini_bytes_add(out, m->content, strlen(m->content)));
+        REINI_TRY(reini_bytes_add(out, "\n", 1));
     }
-    return append(out, "Assistant:", 10);
+    return reini_bytes_add(out, "Assistant:", 10);
 }
 
 /* ---- one turn ---------------------------------------------------------------------------------------------- */
@@ -118,7 +98,7 @@ static rein_status read_on(rein_chat *c) {
     if (status == REIN_OK)
         status = reini_encode(c->model.encoder, next.at + c->text.n, next.n - c->text.n, flags, &c->ids);
     if (status == REIN_OK)
-        status = append(&c->text, next.at + c->text.n, next.n - c->text.n);
+        status = reini_bytes_add(&c->text, next.at + c->text.n, next.n - c->text.n);
     reini_free(next.at);
     return status;
 }
@@ -130,7 +110,7 @@ static const char *piece(void *user, int32_t id, int *size) {
 
 static void show(rein_chat *c, rein_status status) {
     if (status == REIN_OK && c->stream.text[0]) {
-        status = append(&c->answer, c->stream.text, strlen(c->stream.text));
+        status = reini_bytes_add(&c->answer, c->stream.text, strlen(c->stream.text));
         if (status == REIN_OK && c->on_text)
             c->on_text(c->user, c->stream.text);
     }
@@ -173,7 +153,7 @@ static rein_status answer(rein_chat *c, const volatile sig_atomic_t *stop) {
                               .interrupt = stop};
     c->state.computed = n - c->kept;
     c->answer.n = 0;
-    REINI_TRY(append(&c->answer, "", 0));
+    REINI_TRY(reini_bytes_add(&c->answer, "", 0));
     REINI_TRY(reini_text_stream_init(&c->stream, c->stop));
     REINI_TRY(reini_generate(c->generator, &job));
     show(c, reini_text_stream_end(&c->stream, c->drawn.stop_at));
@@ -185,18 +165,12 @@ static rein_status join(rein_chat *c) {
     const reini_answer *a = &c->drawn;
     int n = a->finish == REINI_FINISH_EOS ? a->n - 1 : a->n;
     size_t need = c->ids.n + (size_t)n;
-    if (need > c->ids.capacity) {
-        int32_t *grown = reini_grow(c->ids.at, c->ids.capacity * sizeof *grown, 2 * need * sizeof *grown);
-        if (!grown)
-            return reini_fail_memory(2 * need * sizeof *grown, "a conversation");
-        c->ids.at = grown;
-        c->ids.capacity = 2 * need;
-    }
+    REINI_TRY(reini_ids_reserve(&c->ids, (size_t)n));
     if (n > 0)
         memcpy(c->ids.at + c->ids.n, a->ids, (size_t)n * sizeof *a->ids);
     c->ids.n = need;
     c->kept = a->finish == REINI_FINISH_STOP ? 0 : reini_generator_kept(c->generator);
-    REINI_TRY(append(&c->text, c->answer.at, c->answer.n));
+    REINI_TRY(reini_bytes_add(&c->text, c->answer.at, c->answer.n));
     return push(c, "assistant", c->answer.at);
 }
 

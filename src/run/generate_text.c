@@ -49,14 +49,10 @@ rein_generate_opts rein_generate_default(void) {
 static rein_status grow(writing *w) {
     if (w->n < w->room)
         return REIN_OK;
-    size_t room = (size_t)w->room * 2 + 64, old = (size_t)w->room;
-    prompt *p = reini_grow(w->prompt, old * sizeof *p, room * sizeof *p);
-    w->prompt = p ? p : w->prompt;
-    reini_request *r = p ? reini_grow(w->request, old * sizeof *r, room * sizeof *r) : NULL;
-    if (!r)
-        return reini_fail_memory(room * sizeof *p, "prompts");
-    w->request = r;
-    w->room = (int64_t)room;
+    int64_t room = 2 * w->room + 64;
+    REINI_TRY(reini_resize(&w->prompt, (size_t)w->room, (size_t)room, sizeof *w->prompt, "prompts"));
+    REINI_TRY(reini_resize(&w->request, (size_t)w->room, (size_t)room, sizeof *w->request, "prompts"));
+    w->room = room;
     return REIN_OK;
 }
 

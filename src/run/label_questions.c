@@ -14,23 +14,9 @@
 /* ---- room ------------------------------------------------------------------------------------------------ */
 
 static rein_status make_room(rein_label *l, int answers) {
-    if (l->n == l->room) {
-        size_t old = (size_t)l->room, room = 2 * old + 64;
-        reini_label_question *grown = reini_grow(l->question, old * sizeof *grown, room * sizeof *grown);
-        if (!grown)
-            return reini_fail_memory(room * sizeof *grown, "questions");
-        l->question = grown;
-        l->room = (int64_t)room;
-    }
-    if (l->n_shown + answers > l->shown_room) {
-        size_t old = (size_t)l->shown_room, room = 2 * old + (size_t)answers + 64;
-        int32_t *grown = reini_grow(l->shown, old * sizeof *grown, room * sizeof *grown);
-        if (!grown)
-            return reini_fail_memory(room * sizeof *grown, "questions");
-        l->shown = grown;
-        l->shown_room = (int64_t)room;
-    }
-    return REIN_OK;
+    size_t shown = (size_t)(l->n_shown + answers);
+    REINI_TRY(reini_reserve(&l->question, &l->room, (size_t)l->n + 1, sizeof *l->question, "questions"));
+    return reini_reserve(&l->shown, &l->shown_room, shown, sizeof *l->shown, "questions");
 }
 
 /* ---- keys ------------------------------------------------------------------------------------------------ */

@@ -11,15 +11,8 @@
 /* ---- decisions ------------------------------------------------------------------------------------------- */
 
 static rein_status decision_room(rein_label *l) {
-    if (l->n_decisions < l->decision_room)
-        return REIN_OK;
-    size_t old = (size_t)l->decision_room, room = 2 * old + 64;
-    reini_label_decision *grown = reini_grow(l->decision, old * sizeof *grown, room * sizeof *grown);
-    if (!grown)
-        return reini_fail_memory(room * sizeof *grown, "decisions");
-    l->decision = grown;
-    l->decision_room = (int64_t)room;
-    return REIN_OK;
+    size_t wanted = (size_t)l->n_decisions + 1;
+    return reini_reserve(&l->decision, &l->decision_room, wanted, sizeof *l->decision, "decisions");
 }
 
 /* by: 1 the decision counts from now on, -1 it does no more */

@@ -48,13 +48,16 @@ struct rein_label {
     bool skipped;
     reini_candidates candidates;
     reini_label_question *question; /* [n] */
-    int64_t n, room;
+    int64_t n;
+    size_t room;
     int32_t *shown;
-    int64_t n_shown, shown_room;
+    int64_t n_shown;
+    size_t shown_room;
     json_t *index;                  /* key: number of its question */
     reini_label_file file[2];       /* preferences, undecided */
     reini_label_decision *decision; /* [n_decisions] in the order of their numbers */
-    int64_t n_decisions, decision_room;
+    int64_t n_decisions;
+    size_t decision_room;
     int64_t loaded; /* decisions that were there at the beginning */
     int64_t first;  /* no question before this one is open */
     int64_t counts[3], others, rows;

@@ -21,18 +21,6 @@ void reini_text_stream_release(reini_text_stream *s) {
     *s = (reini_text_stream){0};
 }
 
-static rein_status reserve(char **data, size_t *room, size_t need) {
-    if (need <= *room)
-        return REIN_OK;
-    size_t more = 2 * need + 64;
-    char *grown = reini_grow(*data, *room, more);
-    if (!grown)
-        return reini_fail_memory(more, "a text");
-    *data = grown;
-    *room = more;
-    return REIN_OK;
-}
-
 /* Bytes of a character that begins so; 0 = none does (RFC 3629). */
 static int length_of(unsigned char lead) {
     if (lead < 0x80)
@@ -80,7 +68,7 @@ static char *step(reini_text_stream *s, char *out, unsigned char b) {
 
 /* The first n waiting bytes become text. */
 static rein_status give(reini_text_stream *s, size_t n, bool last) {
-    REINI_TRY(reserve(&s->text, &s->text_room, 3 * n + 8));
+    REINI_TRY(reini_reserve(&s->text, &s->text_room, 3 * n + 8, 1, "a text"));
     char *out = s->text;
     for (size_t i = 0; i < n; i++)
         out = step(s, out, (unsigned char)s->waiting[i]);
@@ -98,7 +86,7 @@ static rein_status give(reini_text_stream *s, size_t n, bool last) {
 }
 
 rein_status reini_text_stream_hold(reini_text_stream *s, const char *bytes, int size) {
-    REINI_TRY(reserve(&s->waiting, &s->room, s->n + (size_t)size));
+    REINI_TRY(reini_reserve(&s->waiting, &s->room, s->n + (size_t)size, 1, "a text"));
     if (size > 0)
         memcpy(s->waiting + s->n, bytes, (size_t)size);
     s->n += (size_t)size;

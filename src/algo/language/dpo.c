@@ -31,6 +31,7 @@
 #include "algo/language/dpo_loss.h"
 #define REINI_LM_RATE "1e-6"
 #include "algo/language/pair_metrics.h"
+#include "algo/language/lm_source.h"
 #include "algo/language/preference_run.h"
 
 #define DPO_OWN_FIELDS(F, E)                                                                                 \
@@ -306,7 +307,7 @@ static rein_status loss_options(const dpo_config *c, reini_dpo_opts *o) {
 static rein_status check(const void *config) {
     const dpo_config *c = config;
     reini_dpo_opts o;
-    REINI_TRY(reini_preference_check(config));
+    REINI_TRY(reini_lm_source_check(config));
     REINI_TRY(loss_options(c, &o));
     if (reini_dpo_has(&o, REINI_DPO_EXO_PAIR) && c->label_smoothing <= 0)
         return reini_fail(REIN_USAGE,

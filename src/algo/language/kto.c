@@ -23,6 +23,7 @@
 #define REINI_LM_RATE  "1e-6"
 #define REINI_LM_ORDER "sequential"
 #include "algo/language/pair_metrics.h"
+#include "algo/language/lm_source.h"
 #include "algo/language/preference_run.h"
 
 #define KTO_OWN_FIELDS(F, E)                                                                                 \
@@ -302,7 +303,7 @@ static void advise(const kto *s) {
 
 static rein_status check(const void *config) {
     const kto_config *c = config;
-    REINI_TRY(reini_preference_check(config));
+    REINI_TRY(reini_lm_source_check(config));
     if (c->loss_type == LOSS_KTO && c->per_device_train_batch_size < 2)
         return reini_fail(REIN_USAGE,
                           "per_device_train_batch_size: kto needs at least 2, to put answers under "

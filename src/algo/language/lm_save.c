@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "algo/language/lm_learner.h"
+#include "algo/language/lm_source.h"
 #include "base/file.h"
 
 enum { PATH = 1200, PROBE_ROWS = 4 };
@@ -108,13 +109,9 @@ static rein_status check_saved(reini_lm_learner *l, const reini_lm_settings *s, 
 
 /* ---- saving ---------------------------------------------------------------------------------------------- */
 
-static const char *tokenizer_of(const reini_lm_settings *s) {
-    return reini_lm_given(s->tokenizer) ? s->tokenizer : reini_lm_given(s->model) ? s->model : NULL;
-}
-
 static rein_status write_folder(const reini_lm_learner *l, const reini_lm_settings *s, const char *folder,
                                 rein_dtype saved) {
-    const char *tokenizer = tokenizer_of(s);
+    const char *tokenizer = reini_lm_source_tokenizer(s);
     if (!l->lora)
         return reini_lm_weights_save(l->weights, folder, saved, 0, tokenizer);
     REINI_TRY(reini_lora_save(l->lora, l->weights, reini_lm_given(s->model) ? s->model : s->init, folder));

@@ -4,42 +4,10 @@
 #include <math.h>
 #include <string.h>
 #include "algo/language/preference_run.h"
+#include "algo/language/lm_source.h"
 #include "algo/language/stored_pass.h"
 
-enum { PROBE_TOKENS = 64 };
-
 /* ---- setting up ------------------------------------------------------------------------------------------ */
-
-rein_status reini_preference_check(const reini_lm_settings *s) {
-    if (reini_lm_given(s->init) && !reini_lm_given(s->tokenizer))
-        return reini_fail(REIN_USAGE, "init: random weights have no tokenizer: name the folder of one with "
-                                      "--tokenizer");
-    if (!reini_lm_given(s->data))
-        return reini_fail(REIN_USAGE, "no data: give a file of JSON lines with --data");
-    if (reini_lm_given(s->eval_data) && s->validation_split > 0)
-        return reini_fail(REIN_USAGE, "eval_data and validation_split: one of them, not both");
-    if (s->max_steps < 0 && s->num_train_epochs <= 0)
-        return reini_fail(REIN_USAGE, "num_train_epochs is 0 and max_steps is not given: nothing to do");
-    return REIN_OK;
-}
-
-/* context that the network has, and ids that its embedding has */
-static rein_status fit_model(const reini_preference_run *run, const reini_lm_reader *reader,
-                             int *max_length) {
-    const reini_lm_shape *shape = &run->learner.weights->shape;
-    int vocabulary = reini_tokenizer_size(reini_lm_reader_tokenizer(reader));
-    if (vocabulary > shape->vocabulary)
-        return reini_fail(
-            REIN_MISMATCH,
-            "the tokenizer has ids up to %d and the model's embedding %d rows: they do not belong "
-            "together",
-            vocabulary - 1, shape->vocabulary);
-    if (shape->context > 0 && *max_length > shape->context) {
-        *max_length = shape->context;
-        reini_log(REIN_LOG_INFO, "max_length: %d, the context of the model", *max_length);
-    }
-    return REIN_OK;
-}
 
 static rein_status read_rows(reini_preference_run *run, reini_lm_reader *reader,
                              const reini_preference_opts *opts, const char *path, const char *name,
@@ -68,14 +36,11 @@ rein_status reini_preference_run_open(reini_preference_run *run, const reini_lm_
     reini_lm_reader *reader = NULL;
     run->settings = s;
     run->dir = context->dir;
-    opts->max_length = (int)s->max_length;
     opts->skip_bad = s->skip_bad_rows != 0;
     REINI_TRY(reini_lm_learner_open(&run->learner, s, labels, context->pool));
-    REINI_TRY(reini_lm_reader_open(reini_lm_given(s->tokenizer) ? s->tokenizer : s->model,
-                                   reini_lm_given(s->chat_template) ? s->chat_template : NULL, &reader));
-    rein_status status = fit_model(run, reader, &opts->max_length);
-    if (status == REIN_OK)
-        status = read_data(run, reader, opts);
+    opts->max_length = reini_lm_source_length(s, &run->learner.weights->shape);
+    REINI_TRY(reini_lm_source_open(s, &run->learner.weights->shape, &reader));
+    rein_status status = read_data(run, reader, opts);
     reini_lm_reader_free(reader);
     return status;
 }
@@ -101,25 +66,16 @@ static rein_status room_for(const reini_preference_run *run, int passes, reini_p
     return REIN_OK;
 }
 
-/* the beginning of the first document: what a saved model is tried on */
-static rein_status make_probe(reini_preference_run *run) {
-    int n = reini_preference_length(&run->train, 0);
-    uint8_t scored[PROBE_TOKENS] = {0};
-    REINI_TRY(reini_packed_new(PROBE_TOKENS, 1, &run->probe));
-    reini_packed_add(run->probe, run->train.token, scored, n < PROBE_TOKENS ? n : PROBE_TOKENS);
-    return REIN_OK;
-}
-
 rein_status reini_preference_run_prepare(reini_preference_run *run, int passes) {
     reini_pair_room room = {0};
     REINI_TRY(reini_preference_digest(&run->train, run->digest));
     REINI_TRY(reini_lm_course_init(&run->course, run->settings, run->train.n));
     REINI_TRY(room_for(run, passes, &room));
-    if (room.tokens < PROBE_TOKENS)
-        room.tokens = PROBE_TOKENS;
+    if (room.tokens < REINI_PROBE_TOKENS)
+        room.tokens = REINI_PROBE_TOKENS;
     REINI_TRY(reini_lm_learner_prepare(&run->learner, run->settings, room.tokens, room.documents));
     REINI_TRY(reini_pair_batch_new(&run->batch, &room));
-    return make_probe(run);
+    return reini_lm_source_probe(run->train.token, reini_preference_length(&run->train, 0), &run->probe);
 }
 
 void reini_preference_run_release(reini_preference_run *run) {
@@ -264,15 +220,7 @@ int64_t reini_preference_run_epoch_steps(const void *self) {
 
 rein_status reini_preference_run_visit(void *self, reini_archive *ar) {
     reini_preference_run *run = self;
-    uint8_t digest[32];
-    memcpy(digest, run->digest, sizeof digest);
-    REINI_TRY(reini_archive_bytes(ar, "data.digest", digest, sizeof digest));
-    if (memcmp(digest, run->digest, sizeof digest) != 0)
-        return reini_fail(
-            REIN_MISMATCH,
-            "%s: not the data that the run began with, or not its tokenizer or template; put them "
-            "back, or start a new run",
-            run->settings->data);
+    REINI_TRY(reini_lm_source_visit(run->digest, run->settings->data, "data", ar));
     REINI_TRY(reini_lm_course_visit(&run->course, ar));
     REINI_TRY(reini_archive_bytes(ar, "report", &run->report, sizeof run->report));
     return reini_lm_learner_visit(&run->learner, ar);

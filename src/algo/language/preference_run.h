@@ -56,8 +56,6 @@ rein_status reini_preference_run_open(reini_preference_run *run, const reini_lm_
 rein_status reini_preference_run_prepare(reini_preference_run *run, int passes);
 rein_status reini_preference_run_reference(reini_preference_run *run, int passes);
 void reini_preference_run_release(reini_preference_run *run);
-/* Rules on the settings that all share. */
-rein_status reini_preference_check(const reini_lm_settings *settings);
 
 /* An update. begin says which rows it takes; batch i's key of dropout; finish steps and counts, and adds the update's own
  * metrics to the means (NaN: it has none). */

@@ -25,6 +25,7 @@
 #include <math.h>
 #include <string.h>
 #define REINI_LM_RATE "1e-4"
+#include "algo/language/lm_source.h"
 #include "algo/language/preference_run.h"
 
 #define REWARD_OWN_FIELDS(F, E)                                                                              \
@@ -275,7 +276,7 @@ static void report(void *self, double *metric) {
 /* ---- setting up ------------------------------------------------------------------------------------------ */
 
 static rein_status check(const void *config) {
-    return reini_preference_check(config);
+    return reini_lm_source_check(config);
 }
 
 static rein_status make_room(reward_model *s) {

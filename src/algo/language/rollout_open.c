@@ -3,10 +3,9 @@
  */
 #include <math.h>
 #include <string.h>
+#include "algo/language/lm_source.h"
 #include "algo/language/rollout_parts.h"
 #include "base/file.h"
-
-enum { PROBE_TOKENS = 64 };
 
 rein_status reini_rollout_check(const reini_text_settings *s) {
     if (reini_lm_given(s->init) && !reini_lm_given(s->tokenizer))
@@ -53,10 +52,6 @@ void reini_text_answers_release(reini_text_answers *a) {
 
 /* ---- prompts and rewards ----------------------------------------------------------------------------------- */
 
-static const char *tokenizer_of(const reini_lm_settings *s) {
-    return reini_lm_given(s->tokenizer) ? s->tokenizer : s->model;
-}
-
 rein_status reini_text_open_rewards(const reini_text_settings *s, const char *data,
                                     const reini_lm_learner *policy, reini_rewards **out) {
     static const rein_dtype dtypes[] = {REIN_F32, REIN_BF16};
@@ -67,7 +62,7 @@ rein_status reini_text_open_rewards(const reini_text_settings *s, const char *da
                               .memory_mb = s->reward_memory_mb,
                               .cpu_seconds = s->reward_cpu_seconds,
                               .products = dtypes[s->dtype],
-                              .tokenizer = tokenizer_of(lm),
+                              .tokenizer = reini_lm_source_tokenizer(lm),
                               .pool = policy->pool};
     if (policy->lora && reini_lm_given(lm->model)) {
         opts.weights = policy->weights;
@@ -87,13 +82,6 @@ static rein_status read_prompts(reini_text_rollout *r) {
     reini_prompts_opts opts = {.longest = (int)(s->max_length < room ? s->max_length : room),
                                .skip_bad = s->skip_bad_rows != 0,
                                .rewards = r->rewards};
-    int vocabulary = reini_tokenizer_size(reini_lm_reader_tokenizer(r->reader));
-    if (vocabulary > shape->vocabulary)
-        return reini_fail(
-            REIN_MISMATCH,
-            "the tokenizer has ids up to %d and the model's embedding %d rows: they do not belong "
-            "together",
-            vocabulary - 1, shape->vocabulary);
     REINI_TRY(reini_prompts_read(&r->train, s->data, r->reader, &opts));
     return reini_lm_given(s->eval_data) ? reini_prompts_read(&r->eval, s->eval_data, r->reader, &opts)
                                         : REIN_OK;
@@ -179,20 +167,12 @@ static rein_status make_arrays(reini_text_rollout *r, int64_t tokens, int longes
                : reini_fail_memory((size_t)tokens * 8 + prompts * 8, "rollouts");
 }
 
-/* the beginning of the first prompt: what a saved model is tried on */
-static rein_status make_probe(reini_text_rollout *r) {
-    int64_t n = r->train.start[1] < PROBE_TOKENS ? r->train.start[1] : PROBE_TOKENS;
-    REINI_TRY(reini_packed_new(PROBE_TOKENS, 1, &r->probe));
-    reini_packed_add(r->probe, r->train.token, r->scored, (int)n);
-    return REIN_OK;
-}
-
 static rein_status make_room(reini_text_rollout *r) {
     int longest = r->train.longest > r->eval.longest ? r->train.longest : r->eval.longest;
     int64_t documents = r->lm_settings->per_device_train_batch_size;
     documents = documents < r->plan.answers ? documents : r->plan.answers;
     int64_t tokens = documents * (longest + r->plan.max_new);
-    tokens = tokens > PROBE_TOKENS ? tokens : PROBE_TOKENS;
+    tokens = tokens > REINI_PROBE_TOKENS ? tokens : REINI_PROBE_TOKENS;
     int rewards = reini_rewards_count(r->rewards);
     REINI_TRY(reini_lm_learner_prepare(r->learner, r->lm_settings, tokens, documents));
     REINI_TRY(open_reference(r));
@@ -202,7 +182,7 @@ static rein_status make_room(reini_text_rollout *r) {
     REINI_TRY(reini_text_answers_init(&r->now, r->plan.answers, r->plan.max_new, rewards, r->plan.reference));
     if (r->eval.n > 0)
         REINI_TRY(reini_text_answers_init(&r->held, r->plan.answers, r->plan.max_new, rewards, false));
-    return make_probe(r);
+    return reini_lm_source_probe(r->train.token, r->train.start[1], &r->probe);
 }
 
 rein_status reini_text_rollout_open(reini_text_rollout *r, const void *settings,
@@ -216,8 +196,7 @@ rein_status reini_text_rollout_open(reini_text_rollout *r, const void *settings,
                               .epoch = -1};
     const reini_lm_settings *s = r->lm_settings;
     REINI_TRY(reini_text_open_rewards(r->settings, s->data, learner, &r->rewards));
-    REINI_TRY(reini_lm_reader_open(tokenizer_of(s),
-                                   reini_lm_given(s->chat_template) ? s->chat_template : NULL, &r->reader));
+    REINI_TRY(reini_lm_source_open(s, &learner->weights->shape, &r->reader));
     REINI_TRY(read_prompts(r));
     REINI_TRY(reini_text_find_eos(s, &learner->weights->shape, reini_lm_reader_tokenizer(r->reader), r->eos,
                                   &r->n_eos));
@@ -264,15 +243,7 @@ static rein_status visit_answers(reini_text_rollout *r, reini_archive *ar) {
 }
 
 rein_status reini_text_rollout_visit(reini_text_rollout *r, reini_archive *ar) {
-    uint8_t digest[32];
-    memcpy(digest, r->train.digest, sizeof digest);
-    REINI_TRY(reini_archive_bytes(ar, "data.digest", digest, sizeof digest));
-    if (memcmp(digest, r->train.digest, sizeof digest) != 0)
-        return reini_fail(
-            REIN_MISMATCH,
-            "%s: not the prompts that the run began with, or not its tokenizer or template; put them "
-            "back, or start a new run",
-            r->settings->data);
+    REINI_TRY(reini_lm_source_visit(r->train.digest, r->settings->data, "prompts", ar));
     REINI_TRY(reini_archive_bytes(ar, "rollout", &r->state, sizeof r->state));
     REINI_TRY(visit_answers(r, ar));
     return reini_archive_loading(ar) ? reini_rollout_log_cut(r) : REIN_OK;

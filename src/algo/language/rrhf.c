@@ -28,6 +28,7 @@
 #define REINI_LM_LENGTH   "192"
 #define REINI_LM_BATCH    "1"
 #include "algo/language/made_candidates.h"
+#include "algo/language/lm_source.h"
 #include "algo/language/preference_run.h"
 
 #define RRHF_OWN_FIELDS(F, E)                                                                                \
@@ -256,7 +257,7 @@ static void report(void *self, double *metric) {
 
 static rein_status check(const void *config) {
     const rrhf_config *c = config;
-    REINI_TRY(reini_preference_check(config));
+    REINI_TRY(reini_lm_source_check(config));
     if (reini_lm_given(c->reward) && c->max_completion_length >= c->max_length)
         return reini_fail(
             REIN_USAGE,

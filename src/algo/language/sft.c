@@ -25,6 +25,7 @@
 #include <string.h>
 #include "algo/language/lm_course.h"
 #include "algo/language/lm_learner.h"
+#include "algo/language/lm_source.h"
 #include "data/lm_dataset.h"
 
 #define SFT_OWN_FIELDS(F, E)                                                                                 \
@@ -233,17 +234,7 @@ static void report(void *self, double *metric) {
 /* ---- setting up ------------------------------------------------------------------------------------------ */
 
 static rein_status check(const void *config) {
-    const sft_config *c = config;
-    if (reini_lm_given(c->init) && !reini_lm_given(c->tokenizer))
-        return reini_fail(REIN_USAGE, "init: random weights have no tokenizer: name the folder of one with "
-                                      "--tokenizer");
-    if (!reini_lm_given(c->data))
-        return reini_fail(REIN_USAGE, "no data: give a file of JSON lines with --data");
-    if (reini_lm_given(c->eval_data) && c->validation_split > 0)
-        return reini_fail(REIN_USAGE, "eval_data and validation_split: one of them, not both");
-    if (c->max_steps < 0 && c->num_train_epochs <= 0)
-        return reini_fail(REIN_USAGE, "num_train_epochs is 0 and max_steps is not given: nothing to do");
-    return REIN_OK;
+    return reini_lm_source_check(config);
 }
 
 static rein_status read_data(sft *s, reini_lm_reader *reader, int max_length) {
@@ -271,33 +262,6 @@ static rein_status make_rows(part *p, bool packed, int max_length) {
                   : reini_rows_plain(p->data.n, &p->rows);
 }
 
-/* context that the network has, and ids that its embedding has */
-static rein_status fit_model(const sft *s, reini_lm_reader *reader, int *max_length) {
-    const reini_lm_shape *shape = &s->learner.weights->shape;
-    int vocabulary = reini_tokenizer_size(reini_lm_reader_tokenizer(reader));
-    *max_length = (int)s->settings->max_length;
-    if (vocabulary > shape->vocabulary)
-        return reini_fail(
-            REIN_MISMATCH,
-            "the tokenizer has ids up to %d and the model's embedding %d rows: they do not belong "
-            "together",
-            vocabulary - 1, shape->vocabulary);
-    if (shape->context > 0 && *max_length > shape->context) {
-        *max_length = shape->context;
-        reini_log(REIN_LOG_INFO, "max_length: %d, the context of the model", *max_length);
-    }
-    return REIN_OK;
-}
-
-/* the beginning of the first document: what a saved model is tried on */
-static rein_status make_probe(sft *s) {
-    const reini_lm_dataset *d = &s->train.data;
-    int n = d->length[0] < PROBE_TOKENS ? d->length[0] : PROBE_TOKENS;
-    REINI_TRY(reini_packed_new(PROBE_TOKENS, 1, &s->probe));
-    reini_packed_add(s->probe, d->token, d->scored, n);
-    return REIN_OK;
-}
-
 static rein_status make_room(sft *s) {
     int64_t tokens, documents, eval_tokens = 0, eval_documents = 0;
     REINI_TRY(reini_rows_room(&s->train.rows, s->train.data.length, s->settings->per_device_train_batch_size,
@@ -313,8 +277,9 @@ static rein_status make_room(sft *s) {
     s->entropy = REINI_NEW_ARRAY(float, (size_t)tokens);
     s->weight = REINI_NEW_ARRAY(float, (size_t)tokens);
     s->best = REINI_NEW_ARRAY(int32_t, (size_t)tokens);
-    return s->logp && s->entropy && s->weight && s->best ? make_probe(s)
-                                                         : reini_fail_memory((size_t)tokens * 16, "a batch");
+    if (!s->logp || !s->entropy || !s->weight || !s->best)
+        return reini_fail_memory((size_t)tokens * 16, "a batch");
+    return reini_lm_source_probe(s->train.data.token, s->train.data.length[0], &s->probe);
 }
 
 static rein_status set_up(void *self, const void *config, const reini_lm_context *context) {
@@ -323,14 +288,10 @@ static rein_status set_up(void *self, const void *config, const reini_lm_context
     s->settings = config;
     const reini_lm_settings *settings = s->settings;
     reini_lm_reader *reader = NULL;
-    int max_length;
     REINI_TRY(reini_lm_learner_open(&s->learner, settings, 0, context->pool));
-    REINI_TRY(reini_lm_reader_open(
-        reini_lm_given(settings->tokenizer) ? settings->tokenizer : settings->model,
-        reini_lm_given(settings->chat_template) ? settings->chat_template : NULL, &reader));
-    rein_status status = fit_model(s, reader, &max_length);
-    if (status == REIN_OK)
-        status = read_data(s, reader, max_length);
+    int max_length = reini_lm_source_length(settings, &s->learner.weights->shape);
+    REINI_TRY(reini_lm_source_open(settings, &s->learner.weights->shape, &reader));
+    rein_status status = read_data(s, reader, max_length);
     reini_lm_reader_free(reader);
     REINI_TRY(status);
     REINI_TRY(make_rows(&s->train, s->config->packing != 0, max_length));
@@ -371,15 +332,7 @@ static int64_t epoch_steps(const void *self) {
 
 static rein_status visit(void *self, reini_archive *ar) {
     sft *s = self;
-    uint8_t digest[32];
-    memcpy(digest, s->digest, sizeof digest);
-    REINI_TRY(reini_archive_bytes(ar, "data.digest", digest, sizeof digest));
-    if (memcmp(digest, s->digest, sizeof digest) != 0)
-        return reini_fail(
-            REIN_MISMATCH,
-            "%s: not the data that the run began with, or not its tokenizer or template; put them "
-            "back, or start a new run",
-            s->settings->data);
+    REINI_TRY(reini_lm_source_visit(s->digest, s->settings->data, "data", ar));
     REINI_TRY(reini_lm_course_visit(&s->course, ar));
     REINI_TRY(reini_archive_bytes(ar, "report", &s->report, sizeof s->report));
     return reini_lm_learner_visit(&s->learner, ar);

@@ -7,29 +7,16 @@
 #include "base/file.h"
 #include "data/jsonl.h"
 
-static void *wider(void *at, int64_t was, int64_t is, size_t size, bool *whole) {
-    void *grown = reini_grow(at, (size_t)was * size, (size_t)is * size);
-    *whole = *whole && grown;
-    return grown ? grown : at;
-}
-
 static rein_status make_room(reini_prompts *p, int64_t tokens) {
-    bool whole = true;
-    if (p->n == p->room) {
-        int64_t room = 2 * p->room + 64;
-        p->row = wider(p->row, p->room, room, sizeof *p->row, &whole);
-        p->line = wider(p->line, p->room, room, sizeof *p->line, &whole);
-        p->text = wider(p->text, p->room, room, sizeof *p->text, &whole);
-        p->start = wider(p->start, p->room ? p->room + 1 : 0, room + 1, sizeof *p->start, &whole);
-        p->room = whole ? room : p->room;
+    size_t n = (size_t)p->n, used = n > 0 ? (size_t)p->start[n] : 0, room = 2 * n + 64;
+    if (n == p->room) {
+        REINI_TRY(reini_resize(&p->row, n, room, sizeof *p->row, "prompts"));
+        REINI_TRY(reini_resize(&p->line, n, room, sizeof *p->line, "prompts"));
+        REINI_TRY(reini_resize(&p->text, n, room, sizeof *p->text, "prompts"));
+        REINI_TRY(reini_resize(&p->start, n > 0 ? n + 1 : 0, room + 1, sizeof *p->start, "prompts"));
+        p->room = room;
     }
-    int64_t used = p->n > 0 ? p->start[p->n] : 0;
-    if (whole && used + tokens > p->token_room) {
-        int64_t room = 2 * (used + tokens) + 1024;
-        p->token = wider(p->token, p->token_room, room, sizeof *p->token, &whole);
-        p->token_room = whole ? room : p->token_room;
-    }
-    return whole ? REIN_OK : reini_fail_memory((size_t)(2 * p->room + tokens) * 32, "prompts");
+    return reini_reserve(&p->token, &p->token_room, used + (size_t)tokens, sizeof *p->token, "prompts");
 }
 
 static rein_status encode(reini_lm_reader *reader, const json_t *row, reini_lm_encoded *encoded,
@@ -155,14 +142,7 @@ void reini_prompts_release(reini_prompts *p) {
 }
 
 rein_status reini_text_end(reini_bytes *text) {
-    if (text->n + 1 > text->capacity) {
-        size_t capacity = 2 * text->n + 4096;
-        char *grown = reini_grow(text->at, text->capacity, capacity);
-        if (!grown)
-            return reini_fail_memory(capacity, "the text of answers");
-        text->at = grown;
-        text->capacity = capacity;
-    }
+    REINI_TRY(reini_reserve(&text->at, &text->capacity, text->n + 1, 1, "the text of answers"));
     text->at[text->n++] = 0;
     return REIN_OK;
 }

@@ -21,7 +21,7 @@ typedef struct reini_prompts {
     int longest;
     int64_t skipped;
     uint8_t digest[32]; /* SHA-256 of tokens and rows */
-    int64_t room, token_room;
+    size_t room, token_room;
 } reini_prompts;
 
 typedef struct reini_prompts_opts {

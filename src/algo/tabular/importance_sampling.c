@@ -105,13 +105,10 @@ static void learn_states(importance *l, double value, double *rho, double *G) {
 }
 
 static rein_status make_room(importance *l, int64_t steps) {
-    size_t step = 3 * sizeof(double), old = (size_t)l->decision_steps * step;
+    size_t old = (size_t)l->decision_steps, step = 3 * sizeof *l->decision;
     if (steps <= l->decision_steps)
         return REIN_OK;
-    double *grown = reini_grow(l->decision, old, (size_t)steps * step);
-    if (grown == NULL)
-        return reini_fail_memory((size_t)steps * step, "the sums of each decision");
-    l->decision = grown;
+    REINI_TRY(reini_resize(&l->decision, old, (size_t)steps, step, "the sums of each decision"));
     l->decision_steps = steps;
     return REIN_OK;
 }

@@ -147,7 +147,8 @@ typedef struct reini_moment {
 
 typedef struct reini_record {
     reini_moment *at; /* (room) */
-    int64_t count, room;
+    int64_t count;
+    size_t room;
     int64_t *seen; /* (entries) last episode, counted from 1, that visited the entry */
     size_t entries;
 } reini_record;

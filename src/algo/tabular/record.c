@@ -7,12 +7,11 @@ enum { LEAST_ROOM = 1024, MOST_ROOM = 1 << 20 };
 
 rein_status reini_record_init(reini_record *record, size_t entries, int64_t length) {
     *record = (reini_record){.entries = entries};
-    record->room = length < LEAST_ROOM ? LEAST_ROOM : length < MOST_ROOM ? length : MOST_ROOM;
-    record->at = REINI_NEW_ARRAY(reini_moment, (size_t)record->room);
+    record->room = (size_t)(length < LEAST_ROOM ? LEAST_ROOM : length < MOST_ROOM ? length : MOST_ROOM);
+    record->at = REINI_NEW_ARRAY(reini_moment, record->room);
     record->seen = REINI_NEW_ARRAY(int64_t, entries);
     if (record->at == NULL || record->seen == NULL)
-        return reini_fail_memory((size_t)record->room * sizeof *record->at + entries * 8,
-                                 "the record of an episode");
+        return reini_fail_memory(record->room * sizeof *record->at + entries * 8, "the record of an episode");
     return REIN_OK;
 }
 
@@ -22,16 +21,9 @@ void reini_record_release(reini_record *record) {
     *record = (reini_record){0};
 }
 
-static rein_status make_room(reini_record *record, int64_t room) {
-    size_t bytes = (size_t)record->room * sizeof *record->at;
-    if (room <= record->room)
-        return REIN_OK;
-    reini_moment *at = reini_grow(record->at, bytes, (size_t)room * sizeof *at);
-    if (at == NULL)
-        return reini_fail_memory((size_t)room * sizeof *at, "the record of an episode that has not ended");
-    record->at = at;
-    record->room = room;
-    return REIN_OK;
+static rein_status make_room(reini_record *record, int64_t steps) {
+    return reini_reserve(&record->at, &record->room, (size_t)steps, sizeof *record->at,
+                         "the record of an episode that has not ended");
 }
 
 rein_status reini_record_visit(reini_record *record, reini_archive *archive) {
@@ -46,8 +38,7 @@ rein_status reini_record_visit(reini_record *record, reini_archive *archive) {
 
 rein_status reini_record_add(reini_record *record, int64_t episode, size_t entry, double reward,
                              double ratio) {
-    if (record->count == record->room)
-        REINI_TRY(make_room(record, 2 * record->room));
+    REINI_TRY(make_room(record, record->count + 1));
     bool first = record->seen[entry] != episode + 1;
     record->seen[entry] = episode + 1;
     /* member by member: padding stays 0 and checkpoints the same */
