@@ -55,7 +55,7 @@ static bool check_option(const cli_option *option, const char *value) {
         double real;
     } scratch;
     if (option->field.kind == REIN_FIELD_TEXT) {
-        if (*value)
+        if (*value || strcmp(option->value, "TEXT") == 0) /* a prompt may be empty, a file's name not */
             return true;
         cli_usage("--%s is empty, expected %s", option->field.name, option->value);
         return false;

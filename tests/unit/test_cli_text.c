@@ -211,6 +211,23 @@ static void test_stop_strings(void **state) {
     command_release(&g);
 }
 
+/* it begins with the token that begins texts, on the command line as in a file */
+static void test_empty_prompt(void **state) {
+    (void)state;
+    command g = run_ok(generate("--prompt", "", "--temperature", "1", "--max_new_tokens", "8", "--json"));
+    file_of("none.jsonl", "{\"prompt\": \"\"}\n");
+    command h = run_ok(generate("--file", "none.jsonl", "--temperature", "1", "--max_new_tokens", "8",
+                                "--out", "none_out.jsonl"));
+    json_t *o = last_json(g.out), *row = row_of("none_out.jsonl", 0);
+    const json_t *answer = json_array_get(json_object_get(o, "answers"), 0);
+    assert_true(strlen(text_at(row, "completion")) > 0);
+    assert_string_equal(text_at(answer, "text"), text_at(row, "completion"));
+    json_decref(o);
+    json_decref(row);
+    command_release(&g);
+    command_release(&h);
+}
+
 static void test_wrong_generate(void **state) {
     (void)state;
     refused(command_run("generate", "--prompt", "x", NULL), 2, "no model: name a folder");
@@ -574,19 +591,13 @@ static void test_tokens(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_prompts),
-        cmocka_unit_test(test_chat_switch),
-        cmocka_unit_test(test_candidates),
-        cmocka_unit_test(test_json_and_blocks),
-        cmocka_unit_test(test_stop_strings),
-        cmocka_unit_test(test_wrong_generate),
-        cmocka_unit_test(test_wrong_rows),
-        cmocka_unit_test(test_interrupted),
-        cmocka_unit_test(test_interrupted_chat),
-        cmocka_unit_test(test_turns),
-        cmocka_unit_test(test_wrong_chat),
-        cmocka_unit_test(test_adapter),
-        cmocka_unit_test(test_eval),
+        cmocka_unit_test(test_prompts),        cmocka_unit_test(test_chat_switch),
+        cmocka_unit_test(test_candidates),     cmocka_unit_test(test_json_and_blocks),
+        cmocka_unit_test(test_stop_strings),   cmocka_unit_test(test_empty_prompt),
+        cmocka_unit_test(test_wrong_generate), cmocka_unit_test(test_wrong_rows),
+        cmocka_unit_test(test_interrupted),    cmocka_unit_test(test_interrupted_chat),
+        cmocka_unit_test(test_turns),          cmocka_unit_test(test_wrong_chat),
+        cmocka_unit_test(test_adapter),        cmocka_unit_test(test_eval),
         cmocka_unit_test(test_tokens),
     };
     return cmocka_run_group_tests(tests, temp_dir_make, temp_dir_remove);
