@@ -7,6 +7,7 @@
 #include "algo/algo.h"
 #include "base/base.h"
 #include "rl/rollout.h"
+#include "support/settings.h"
 #include "support/small_policy.h"
 #include "support/temp_dir.h"
 #include <rein/optim.h>
@@ -261,18 +262,12 @@ static rein_status try_ppo(const void *how) {
 
 static void test_ppo(void **state) {
     for (int k = 0; k < RECIPES; k++) {
-        char copy[256], *rest = copy;
         rein_pool *pool = started_pool(2);
         creating c = {.algo = reini_algo_find("ppo"),
                       .context = {.env = recipes[k].env, .seed = 1, .total_steps = 1000, .pool = pool}};
         c.config = calloc(1, c.algo->config_size);
-        rein_fields_default(c.algo->fields, c.algo->n_fields, c.config);
-        snprintf(copy, sizeof copy, "n_envs=3 n_steps=10 batch_size=11 n_epochs=1 %s", recipes[k].algo);
-        for (char *name; (name = strtok_r(rest, " ", &rest)) != NULL;) {
-            char *value = strchr(name, '=');
-            *value++ = 0;
-            assert_ok(rein_fields_set(c.algo->fields, c.algo->n_fields, c.config, name, value));
-        }
+        settings_set(c.algo->fields, c.algo->n_fields, c.config,
+                     "n_envs=3 n_steps=10 batch_size=11 n_epochs=1 %s", recipes[k].algo);
         fail_all(recipes[k].name, try_ppo, &c);
         free(c.config);
         rein_pool_free(pool);

@@ -22,6 +22,7 @@ int main(void) {
 #include <stdio.h>
 #include <stdlib.h>
 #include "env/mujoco/mujoco_env.h"
+#include "support/settings.h"
 
 enum { LINE_MAX_BYTES = 16384, NUMBERS_MAX = 512 };
 #define STEP_TOLERANCE 1e-6
@@ -193,12 +194,8 @@ static void open_rig(rig *r, char *text) {
     if (!type)
         fail_msg("%s", rein_error());
     memset(&config, 0, sizeof config);
-    rein_fields_default(type->fields, type->n_fields, &config);
-    while ((word = strtok(NULL, " ")) != NULL) {
-        char *value = strchr(word, '=');
-        *value++ = 0;
-        assert_ok(rein_fields_set(type->fields, type->n_fields, &config, word, value));
-    }
+    word = strtok(NULL, "");
+    settings_set(type->fields, type->n_fields, &config, "%s", word ? word : "");
     assert_ok(rein_env_open(type, &config, &r->type));
     r->sim = r->type.create(r->type.model);
     assert_non_null(r->sim);

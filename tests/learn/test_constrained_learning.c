@@ -5,8 +5,7 @@
  */
 #include <math.h>
 #include <rein/rein.h>
-#include "support/check.h"
-#include "support/temp_dir.h"
+#include "support/learn_rig.h"
 
 enum { ENVS = 200, EPISODES = 4000, SEEDS = 3 };
 
@@ -56,30 +55,11 @@ static outcome play(const char *path) {
 
 /* trains with "name=value name=value" on top of what all have */
 static outcome trained(const char *algo, const char *settings, int seed) {
-    rein_setting at[40];
-    char copy[1024], *rest = copy;
-    int n = 0;
-    snprintf(copy, sizeof copy,
-             "seed=%d threads=1 hidden=64 gamma=1 cost_gamma=1 n_envs=32 batch_size=1024 eval_episodes=1 "
-             "checkpoint_every=1000000000 %s",
-             seed, settings);
-    for (char *name; (name = strtok_r(rest, " ", &rest)) != NULL;) {
-        char *value = strchr(name, '=');
-        *value++ = 0;
-        assert_true(n < 40);
-        at[n++] = (rein_setting){name, value};
-    }
-    rein_train_opts opts = {.algo = algo,
-                            .env = "CostGrid-v1",
-                            .preset = "none",
-                            .settings = at,
-                            .n_settings = n,
-                            .out = temp_path("run"),
-                            .force = 1};
-    rein_summary summary;
-    char path[1100];
-    assert_ok(rein_train(&opts, &summary));
-    assert_int_equal(summary.skipped_updates, 0);
+    char base[256], path[1100];
+    snprintf(base, sizeof base,
+             LEARN_ALONE "seed=%d hidden=64 gamma=1 cost_gamma=1 n_envs=32 batch_size=1024 eval_episodes=1",
+             seed);
+    rein_summary summary = learn(algo, "CostGrid-v1", "none", base, settings);
     snprintf(path, sizeof path, "%s/policy.safetensors", summary.run_dir);
     return play(path);
 }

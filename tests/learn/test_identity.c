@@ -4,62 +4,25 @@
  */
 #include <float.h>
 #include <math.h>
-#include <rein/run.h>
 #include "env/env_types.h"
 #include "algo/algo.h"
+#include "support/learn_rig.h"
 #include "support/small_policy.h"
-#include "support/temp_dir.h"
 #include "tensor/kernels.h"
 
 /* ---- runs ---------------------------------------------------------------------------------------------- */
 
-enum { MOST_SETTINGS = 40 };
-
-typedef struct settings {
-    rein_setting at[MOST_SETTINGS];
-    int n;
-    char text[1024];
-} settings;
-
-/* "name=value name=value" */
-static void parse(settings *s, const char *base, const char *more) {
-    char *rest = s->text;
-    s->n = 0;
-    snprintf(s->text, sizeof s->text, "%s %s", base, more);
-    for (char *name; (name = strtok_r(rest, " ", &rest)) != NULL;) {
-        char *value = strchr(name, '=');
-        *value++ = 0;
-        assert_true(s->n < MOST_SETTINGS);
-        s->at[s->n++] = (rein_setting){name, value};
-    }
-}
-
-/* one thread: short iterations, and other tests beside this one */
 #define BASE                                                                                                 \
-    "threads=1 seed=1 n_envs=8 n_steps=32 batch_size=64 n_epochs=4 hidden=16,16 learning_rate=3e-3 "         \
-    "gamma=0.9 "                                                                                             \
-    "eval_episodes=20 checkpoint_every=1000000000"
+    LEARN_ALONE                                                                                              \
+    "seed=1 n_envs=8 n_steps=32 batch_size=64 n_epochs=4 hidden=16,16 learning_rate=3e-3 gamma=0.9 "         \
+    "eval_episodes=20"
 
 static rein_status train(const char *env, const char *more, rein_summary *summary) {
-    static settings s;
-    parse(&s, BASE, more);
-    rein_train_opts opts = {.algo = "ppo",
-                            .env = env,
-                            .preset = "none",
-                            .settings = s.at,
-                            .n_settings = s.n,
-                            .out = temp_path("run"),
-                            .force = 1};
-    return rein_train(&opts, summary);
+    return learn_try("ppo", env, "none", BASE, more, summary);
 }
 
 static void learns(const char *env, const char *more, double least) {
-    rein_summary summary;
-    assert_ok(train(env, more, &summary));
-    print_message("# %s %s: %.1f\n", env, more, summary.eval_return_mean);
-    if (!(summary.eval_return_mean >= least))
-        fail_msg("%s with %s: %.2f, at least %.0f expected", env, more, summary.eval_return_mean, least);
-    assert_int_equal(summary.skipped_updates, 0);
+    learn_well("ppo", env, BASE, more, least);
 }
 
 /* ---- identity environments ----------------------------------------------------------------------------- */
@@ -154,15 +117,12 @@ static const rein_env_type ten_steps = {
 };
 
 static double learned_value(const rein_env_type *env, const char *more) {
-    static settings s;
     static const float obs[1] = {1};
     const reini_algo *algo = reini_algo_find("ppo");
     void *config = calloc(1, algo->config_size), *self;
     reini_report report;
-    rein_fields_default(algo->fields, algo->n_fields, config);
-    parse(&s, "n_envs=8 n_steps=32 batch_size=64 hidden=8 learning_rate=3e-3 gamma=0.9", more);
-    for (int i = 0; i < s.n; i++)
-        assert_ok(rein_fields_set(algo->fields, algo->n_fields, config, s.at[i].name, s.at[i].value));
+    settings_set(algo->fields, algo->n_fields, config,
+                 "n_envs=8 n_steps=32 batch_size=64 hidden=8 learning_rate=3e-3 gamma=0.9 %s", more);
     reini_context context = {.env = env, .seed = 4, .total_steps = 1000000};
     assert_ok(algo->create(config, &context, &self));
     for (int i = 0; i < 60; i++)

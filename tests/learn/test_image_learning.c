@@ -1,44 +1,11 @@
 /*
  * test_image_learning.c - policies learn from images what cannot be failed to learn, with every encoder.
  */
-#include <rein/run.h>
-#include "support/check.h"
 #include "support/image_env.h"
-#include "support/temp_dir.h"
-
-enum { MOST_SETTINGS = 40 };
-
-static rein_summary train(const char *algo, const char *env, const char *settings) {
-    char text[1024], *rest = text;
-    rein_setting at[MOST_SETTINGS];
-    rein_summary summary;
-    int n = 0;
-    snprintf(text, sizeof text, "threads=1 checkpoint_every=1000000000 eval_episodes=20 seed=1 %s", settings);
-    for (char *name; (name = strtok_r(rest, " ", &rest)) != NULL;) {
-        char *value = strchr(name, '=');
-        *value++ = 0;
-        assert_true(n < MOST_SETTINGS);
-        at[n++] = (rein_setting){name, value};
-    }
-    rein_train_opts opts = {.algo = algo,
-                            .env = env,
-                            .preset = "none",
-                            .settings = at,
-                            .n_settings = n,
-                            .out = temp_path("run"),
-                            .force = 1};
-    assert_ok(rein_train(&opts, &summary));
-    assert_int_equal(summary.skipped_updates, 0);
-    print_message("# %s %s %s: %.1f in %.2f s\n", algo, env, settings, summary.eval_return_mean,
-                  summary.wall_s);
-    return summary;
-}
+#include "support/learn_rig.h"
 
 static void learns(const char *algo, const char *env, const char *settings) {
-    rein_summary summary = train(algo, env, settings);
-    if (!(summary.eval_return_mean >= 19))
-        fail_msg("%s on %s with %s: %.2f, at least 19 expected", algo, env, settings,
-                 summary.eval_return_mean);
+    learn_well(algo, env, LEARN_ALONE "eval_episodes=20 seed=1", settings, 19);
 }
 
 #define DQN                                                                                                  \

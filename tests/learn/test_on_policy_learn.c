@@ -2,48 +2,14 @@
  * test_on_policy_learn.c - A2C, TRPO and REINFORCE learn what cannot be failed to learn, in their variants; values of
  * episodes that are cut and of episodes that end; and CartPole with the tuned presets.
  */
-#include <rein/run.h>
 #include "env/env_types.h"
-#include "support/small_policy.h"
+#include "support/learn_rig.h"
 #include "support/on_policy_rig.h"
-#include "support/temp_dir.h"
+#include "support/small_policy.h"
 #include "tensor/kernels.h"
 
-enum { MOST_SETTINGS = 32 };
-
-/* what of the algorithm, trained with "name=value name=value"; the mean return of its greedy policy */
-static double trained(const char *algo, const char *env, const char *preset, const char *settings) {
-    rein_setting at[MOST_SETTINGS];
-    char copy[1024], *rest = copy;
-    int n = 0;
-    snprintf(copy, sizeof copy, "%s", settings);
-    for (char *name; (name = strtok_r(rest, " ", &rest)) != NULL;) {
-        char *value = strchr(name, '=');
-        *value++ = 0;
-        assert_true(n < MOST_SETTINGS);
-        at[n++] = (rein_setting){name, value};
-    }
-    rein_train_opts opts = {.algo = algo,
-                            .env = env,
-                            .preset = preset,
-                            .settings = at,
-                            .n_settings = n,
-                            .out = temp_path("run"),
-                            .force = 1};
-    rein_summary summary;
-    assert_ok(rein_train(&opts, &summary));
-    assert_int_equal(summary.skipped_updates, 0);
-    return summary.eval_return_mean;
-}
-
 static void learns(const char *algo, const char *env, const char *more, double least) {
-    char settings[512];
-    snprintf(settings, sizeof settings,
-             "threads=1 seed=1 hidden=16,16 gamma=0.9 eval_episodes=20 checkpoint_every=1000000000 %s", more);
-    double mean = trained(algo, env, "none", settings);
-    print_message("# %s on %s with %s: %.1f\n", algo, env, more, mean);
-    if (!(mean >= least))
-        fail_msg("%s on %s with %s: %.2f, at least %.0f expected", algo, env, more, mean, least);
+    learn_well(algo, env, LEARN_ALONE "seed=1 hidden=16,16 gamma=0.9 eval_episodes=20", more, least);
 }
 
 /* ---- identity environments ----------------------------------------------------------------------------- */
@@ -171,9 +137,9 @@ static void test_cuts_are_bootstrapped_and_ends_are_not(void **state) {
 static void test_cartpole(void **state) {
     static const char *const algos[] = {"a2c", "trpo", "reinforce"};
     for (int i = 0; i < 3; i++) {
-        double mean = trained(algos[i], "CartPole-v1", "tuned", "seed=1 threads=1 eval_episodes=50");
-        print_message("# %s on CartPole-v1: %.1f\n", algos[i], mean);
-        assert_true(mean >= 450);
+        rein_summary summary =
+            learn(algos[i], "CartPole-v1", "tuned", "threads=1 seed=1", "eval_episodes=50");
+        assert_true(summary.eval_return_mean >= 450);
     }
 }
 

@@ -3,9 +3,7 @@
  * beginning, and nowhere else (the T-maze of Bakker, Reinforcement Learning with Long Short-Term Memory, NIPS 2001,
  * with the walking left out). PPO and A2C learn it with a memory, and without one do no better than a coin.
  */
-#include <rein/run.h>
-#include "support/check.h"
-#include "support/temp_dir.h"
+#include "support/learn_rig.h"
 
 /* Observation: the sign (+1 or -1; 0 after the first step), and whether this is the junction. At the junction the action
  * that the sign named earns 1, the other -1; before it the third action is forbidden and others do nothing. */
@@ -58,34 +56,10 @@ static const rein_env_type mazes = {
     .mask = maze_mask,
 };
 
-enum { SETTINGS_MAX = 24 };
-
 static double trained(const char *algo, const char *settings) {
-    rein_setting at[SETTINGS_MAX];
-    char copy[512], *rest = copy;
-    int n = 0;
-    snprintf(
-        copy, sizeof copy,
-        "threads=1 seed=1 gamma=0.95 hidden=16 eval_episodes=200 checkpoint_every=1000000000 n_envs=16 %s",
-        settings);
-    for (char *name; (name = strtok_r(rest, " ", &rest)) != NULL;) {
-        char *value = strchr(name, '=');
-        *value++ = 0;
-        assert_true(n < SETTINGS_MAX);
-        at[n++] = (rein_setting){name, value};
-    }
-    rein_train_opts opts = {.algo = algo,
-                            .env = mazes.id,
-                            .preset = "none",
-                            .settings = at,
-                            .n_settings = n,
-                            .out = temp_path("run"),
-                            .force = 1};
-    rein_summary summary;
-    assert_ok(rein_train(&opts, &summary));
-    assert_int_equal(summary.skipped_updates, 0);
-    print_message("# %s %s: %.2f\n", algo, settings, summary.eval_return_mean);
-    return summary.eval_return_mean;
+    return learn(algo, mazes.id, "none",
+                 LEARN_ALONE "seed=1 gamma=0.95 hidden=16 eval_episodes=200 n_envs=16", settings)
+        .eval_return_mean;
 }
 
 #define PPO "steps=60k n_steps=32 batch_size=128 n_epochs=8 learning_rate=5e-3 gae_lambda=0.95 "

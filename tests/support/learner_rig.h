@@ -4,11 +4,10 @@
 #ifndef LEARNER_RIG_H
 #define LEARNER_RIG_H
 
-#include <stdio.h>
 #include <stdlib.h>
 #include "algo/algo.h"
 #include "algo/tabular/learn.h"
-#include "support/check.h"
+#include "support/settings.h"
 
 typedef struct learner {
     const reini_algo *algo;
@@ -20,18 +19,11 @@ typedef struct learner {
 /* "name=value name=value" over the defaults; env is opened and outlives the learner */
 static inline rein_status learner_try(learner *l, const char *algo, const rein_env_type *env,
                                       const char *settings, int64_t total_steps, uint64_t seed) {
-    char copy[2048], *rest = copy;
     *l = (learner){.algo = reini_algo_find(algo)};
     assert_non_null(l->algo);
     l->context = (reini_context){.env = env, .seed = seed, .total_steps = total_steps};
     l->config = calloc(1, l->algo->config_size);
-    rein_fields_default(l->algo->fields, l->algo->n_fields, l->config);
-    snprintf(copy, sizeof copy, "%s", settings);
-    for (char *name; (name = strtok_r(rest, " ", &rest)) != NULL;) {
-        char *value = strchr(name, '=');
-        *value++ = 0;
-        assert_ok(rein_fields_set(l->algo->fields, l->algo->n_fields, l->config, name, value));
-    }
+    settings_set(l->algo->fields, l->algo->n_fields, l->config, "%s", settings);
     rein_status status = l->algo->check(l->config, &l->context);
     return status == REIN_OK ? l->algo->create(l->config, &l->context, &l->self) : status;
 }

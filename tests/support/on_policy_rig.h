@@ -5,22 +5,14 @@
 #define ON_POLICY_RIG_H
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include "algo/algo.h"
-#include "support/check.h"
+#include "support/settings.h"
 
 /* "name=value name=value" over the defaults */
 static inline void rig_configure(const reini_algo *algo, void *config, const char *settings) {
-    char copy[1024], *rest = copy;
     memset(config, 0, algo->config_size);
-    rein_fields_default(algo->fields, algo->n_fields, config);
-    snprintf(copy, sizeof copy, "%s", settings);
-    for (char *name; (name = strtok_r(rest, " ", &rest)) != NULL;) {
-        char *value = strchr(name, '=');
-        *value++ = 0;
-        assert_ok(rein_fields_set(algo->fields, algo->n_fields, config, name, value));
-    }
+    settings_set(algo->fields, algo->n_fields, config, "%s", settings);
 }
 
 /* the algorithm's state; env is opened */

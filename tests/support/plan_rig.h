@@ -5,11 +5,10 @@
 #define PLAN_RIG_H
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <rein/rng.h>
 #include "algo/planning/planner.h"
-#include "support/check.h"
+#include "support/settings.h"
 
 /* what a planner looks at of an environment */
 static inline rein_env_type rig_env(const rein_mdp *mdp, int32_t horizon) {
@@ -31,19 +30,11 @@ typedef struct rig_run {
 static inline rein_status rig_start(rig_run *run, const rein_mdp *mdp, int32_t horizon, int64_t steps,
                                     rein_pool *pool, const char *name, const char *settings) {
     static _Alignas(16) char config[4096];
-    char copy[4096], *rest = copy;
     *run = (rig_run){.algo = reini_algo_find(name), .env = rig_env(mdp, horizon)};
     assert_non_null(run->algo);
     assert_true(run->algo->config_size <= sizeof config);
     memset(config, 0, sizeof config);
-    rein_fields_default(run->algo->fields, run->algo->n_fields, config);
-    assert_true(strlen(settings) < sizeof copy);
-    strcpy(copy, settings);
-    for (char *field; (field = strtok_r(rest, " ", &rest)) != NULL;) {
-        char *value = strchr(field, '=');
-        *value++ = 0;
-        assert_ok(rein_fields_set(run->algo->fields, run->algo->n_fields, config, field, value));
-    }
+    settings_set(run->algo->fields, run->algo->n_fields, config, "%s", settings);
     reini_context context = {.env = &run->env, .total_steps = steps, .pool = pool};
     rein_status status = run->algo->check(config, &context);
     return status == REIN_OK ? run->algo->create(config, &context, &run->self) : status;

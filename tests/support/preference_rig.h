@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include "algo/language/lm_algo.h"
 #include "support/golden.h"
+#include "support/settings.h"
 #include "support/temp_dir.h"
 
 #define LM_MODEL         REIN_SOURCE_DIR "/tests/golden/sft_trl/model"
@@ -24,23 +25,15 @@ typedef struct rig {
 
 /* "name=value name=value" over the defaults; release r after success and failure alike */
 static inline rein_status rig_try(rig *r, const char *name, int threads, const char *settings) {
-    char copy[2048], *rest = copy;
     const reini_algo *algo = reini_algo_find(name);
     assert_non_null(algo);
     *r = (rig){.method = algo->language, .pool = rein_pool_new(threads)};
     assert_non_null(r->pool);
     r->config = calloc(1, r->method->config_size);
-    rein_fields_default(r->method->fields, r->method->n_fields, r->config);
-    snprintf(copy, sizeof copy, "%s", settings);
-    for (char *field; (field = strtok_r(rest, " ", &rest)) != NULL;) {
-        char *value = strchr(field, '=');
-        *value++ = 0;
-        rein_status status = rein_fields_set(r->method->fields, r->method->n_fields, r->config, field, value);
-        if (status != REIN_OK)
-            return status;
-    }
+    rein_status status = settings_try(r->method->fields, r->method->n_fields, r->config, " ", settings);
     reini_lm_context context = {.pool = r->pool};
-    rein_status status = r->method->check(r->config);
+    if (status == REIN_OK)
+        status = r->method->check(r->config);
     return status == REIN_OK ? reini_language_new(r->method, r->config, &context, &r->self) : status;
 }
 

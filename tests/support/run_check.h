@@ -82,8 +82,8 @@ static inline void run_same_file(const char *a, const char *b, const char *name)
     free(tb);
 }
 
-/* two finished runs computed the same */
-static inline void run_same(const char *a, const char *b, const rein_summary *sa, const rein_summary *sb) {
+/* metrics.csv, but for what measures the machine */
+static inline void run_same_csv(const char *a, const char *b) {
     char *ca = run_csv(a), *cb = run_csv(b);
     if (strcmp(ca, cb) != 0) {
         size_t at = 0;
@@ -96,6 +96,11 @@ static inline void run_same(const char *a, const char *b, const rein_summary *sa
     }
     free(ca);
     free(cb);
+}
+
+/* two finished runs computed the same */
+static inline void run_same(const char *a, const char *b, const rein_summary *sa, const rein_summary *sb) {
+    run_same_csv(a, b);
     run_same_file(a, b, "policy.safetensors");
     run_same_file(a, b, "best.safetensors");
     assert_string_equal(sa->policy_sha256, sb->policy_sha256);
@@ -104,6 +109,15 @@ static inline void run_same(const char *a, const char *b, const rein_summary *sa
     assert_true(sa->eval_length_mean == sb->eval_length_mean);
     assert_int_equal(sa->env_steps, sb->env_steps);
     assert_int_equal(sa->eval_episodes, sb->eval_episodes);
+}
+
+/* two finished runs on language models computed the same; the files are what they wrote of it */
+static inline void run_same_text(const rein_summary *a, const rein_summary *b, int n_files,
+                                 const char *const *files) {
+    assert_string_equal(a->policy_sha256, b->policy_sha256);
+    run_same_csv(a->run_dir, b->run_dir);
+    for (int i = 0; i < n_files; i++)
+        run_same_file(a->run_dir, b->run_dir, files[i]);
 }
 
 /* ---- killing ----------------------------------------------------------------------------------------- */
@@ -146,6 +160,38 @@ static inline int run_kill_until_done(const reini_algo *algo, rein_train_opts st
         }
         most += most / 16;
     }
+}
+
+/* kills a run until it is done, and gives its summary, which resuming it then only reads; returns the kills */
+static inline int run_killed(const reini_algo *algo, rein_train_opts start, uint32_t most, rein_rng *rng,
+                             rein_summary *summary) {
+    int kills = run_kill_until_done(algo, start, most, rng);
+    rein_train_opts again = run_resume(start.out);
+    assert_ok(reini_train_with(algo, &again, summary));
+    return kills;
+}
+
+/* such a run ends as `whole`, which was never stopped; returns the kills */
+static inline int run_killed_same(const reini_algo *algo, rein_train_opts start, uint32_t most, rein_rng *rng,
+                                  const rein_summary *whole) {
+    rein_summary killed;
+    int kills = run_killed(algo, start, most, rng, &killed);
+    run_same(whole->run_dir, killed.run_dir, whole, &killed);
+    return kills;
+}
+
+/* A run from its beginning to its end, and one beside it that is killed wherever it happens to be: environments,
+ * updates, checkpoints, evaluations. Lives last up to `share` of the whole run's time and `least` microseconds. */
+static inline void run_check_kills(const reini_algo *algo, rein_train_opts opts, double share, uint32_t least,
+                                   uint64_t seed) {
+    char beside[2 * TEMP_PATH + 16];
+    rein_summary whole;
+    rein_rng rng = rein_rng_make(seed, 0);
+    assert_ok(rein_train(&opts, &whole));
+    snprintf(beside, sizeof beside, "%s-killed", opts.out);
+    opts.out = beside;
+    int kills = run_killed_same(algo, opts, (uint32_t)(whole.wall_s * 1e6 * share) + least, &rng, &whole);
+    print_message("# %s: %d kills\n", whole.run_dir, kills);
 }
 
 #endif

@@ -5,10 +5,9 @@
 #define SFT_RIG_H
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include "algo/language/lm_algo.h"
-#include "support/check.h"
+#include "support/settings.h"
 
 #define SFT_GOLDEN REIN_SOURCE_DIR "/tests/golden/sft_trl"
 
@@ -21,23 +20,15 @@ typedef struct sft_rig {
 
 /* "name=value name=value" over the defaults */
 static inline rein_status sft_try(sft_rig *r, int threads, const char *settings) {
-    char copy[2048], *rest = copy;
     const reini_algo *algo = reini_algo_find("sft");
     assert_non_null(algo);
     *r = (sft_rig){.method = algo->language, .pool = rein_pool_new(threads)};
     assert_non_null(r->pool);
     r->config = calloc(1, r->method->config_size);
-    rein_fields_default(r->method->fields, r->method->n_fields, r->config);
-    snprintf(copy, sizeof copy, "%s", settings);
-    for (char *name; (name = strtok_r(rest, " ", &rest)) != NULL;) {
-        char *value = strchr(name, '=');
-        *value++ = 0;
-        rein_status status = rein_fields_set(r->method->fields, r->method->n_fields, r->config, name, value);
-        if (status != REIN_OK)
-            return status;
-    }
+    rein_status status = settings_try(r->method->fields, r->method->n_fields, r->config, " ", settings);
     reini_lm_context context = {.pool = r->pool};
-    rein_status status = r->method->check(r->config);
+    if (status == REIN_OK)
+        status = r->method->check(r->config);
     return status == REIN_OK ? reini_language_new(r->method, r->config, &context, &r->self) : status;
 }
 

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 #include "rl/net.h"
-#include "support/check.h"
+#include "support/settings.h"
 
 #define REIN_FIELD_OWNER reini_net_config
 static const rein_field small_net_fields[] = {REIN_FIELDS_TABLE(REINI_NET_FIELDS) REIN_FIELDS_TABLE(
@@ -19,15 +19,8 @@ enum { SMALL_NET_FIELDS = sizeof small_net_fields / sizeof *small_net_fields, SM
 /* "hidden=8,8 shared=true" over the defaults */
 static inline reini_net_config small_net(const char *settings) {
     reini_net_config net;
-    char copy[256], *rest = copy;
     memset(&net, 0, sizeof net);
-    rein_fields_default(small_net_fields, SMALL_NET_FIELDS, &net);
-    snprintf(copy, sizeof copy, "%s", settings);
-    for (char *name; (name = strtok_r(rest, " ", &rest)) != NULL;) {
-        char *value = strchr(name, '=');
-        *value++ = 0;
-        assert_ok(rein_fields_set(small_net_fields, SMALL_NET_FIELDS, &net, name, value));
-    }
+    settings_set(small_net_fields, SMALL_NET_FIELDS, &net, "%s", settings);
     return net;
 }
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include "algo/language/lm_algo.h"
 #include "base/file.h"
-#include "support/check.h"
+#include "support/settings.h"
 #include "support/temp_dir.h"
 
 typedef struct text_rig {
@@ -23,26 +23,15 @@ typedef struct text_rig {
 /* "name=value; name=value" over the defaults; later ones win */
 static inline rein_status text_try(text_rig *r, const char *name, int threads, const char *dir,
                                    const char *settings) {
-    char copy[8192], *rest = copy;
     const reini_algo *algo = reini_algo_find(name);
     assert_non_null(algo);
     *r = (text_rig){.method = algo->language, .pool = rein_pool_new(threads)};
     assert_non_null(r->pool);
     r->config = calloc(1, r->method->config_size);
-    rein_fields_default(r->method->fields, r->method->n_fields, r->config);
-    assert_true(snprintf(copy, sizeof copy, "%s", settings) < (int)sizeof copy);
-    for (char *at; (at = strtok_r(rest, ";", &rest)) != NULL;) {
-        at += strspn(at, " ");
-        char *value = strchr(at, '=');
-        if (!value)
-            continue;
-        *value++ = 0;
-        rein_status status = rein_fields_set(r->method->fields, r->method->n_fields, r->config, at, value);
-        if (status != REIN_OK)
-            return status;
-    }
+    rein_status status = settings_try(r->method->fields, r->method->n_fields, r->config, ";", settings);
     reini_lm_context context = {.pool = r->pool, .dir = dir};
-    rein_status status = r->method->check(r->config);
+    if (status == REIN_OK)
+        status = r->method->check(r->config);
     return status == REIN_OK ? reini_language_new(r->method, r->config, &context, &r->self) : status;
 }
 

@@ -11,6 +11,7 @@
 #include "rl/net.h"
 #include "rl/rollout.h"
 #include "support/golden.h"
+#include "support/settings.h"
 
 enum { TORCH_ROWS = 64, TORCH_MOST = 512 };
 
@@ -44,14 +45,7 @@ static const rein_env_type torch_envs[] = {
 
 /* the settings "name=value name=value" over the defaults */
 static inline void torch_settings(const reini_algo *algo, void *config, const char *settings) {
-    char copy[1024], *rest = copy;
-    rein_fields_default(algo->fields, algo->n_fields, config);
-    snprintf(copy, sizeof copy, "%s", settings);
-    for (char *name; (name = strtok_r(rest, " ", &rest)) != NULL;) {
-        char *value = strchr(name, '=');
-        *value++ = 0;
-        assert_ok(rein_fields_set(algo->fields, algo->n_fields, config, name, value));
-    }
+    settings_set(algo->fields, algo->n_fields, config, "%s", settings);
 }
 
 /* config is zeroed memory of the algorithm's config_size */

@@ -9,7 +9,7 @@
 #include "algo/algo.h"
 #include "base/archive.h"
 #include "env/env_types.h"
-#include "support/check.h"
+#include "support/settings.h"
 #include "support/temp_dir.h"
 
 /* ---- environments -------------------------------------------------------------------------------------- */
@@ -71,18 +71,12 @@ typedef struct trainee {
 
 static trainee make(const recipe *from, const rein_env_type *env, const char *more, int threads) {
     trainee t = {.algo = reini_algo_find(from->algo), .pool = rein_pool_new(threads)};
-    char copy[512], *rest = copy;
     assert_non_null(t.algo);
     assert_ok(rein_env_open(env, NULL, &t.env));
     t.config = calloc(1, t.algo->config_size);
-    rein_fields_default(t.algo->fields, t.algo->n_fields, t.config);
-    snprintf(copy, sizeof copy, "hidden=24,16 batch_size=70 learning_starts=300 buffer_size=2000 %s %s",
-             from->settings, more);
-    for (char *name; (name = strtok_r(rest, " ", &rest)) != NULL;) {
-        char *value = strchr(name, '=');
-        *value++ = 0;
-        assert_ok(rein_fields_set(t.algo->fields, t.algo->n_fields, t.config, name, value));
-    }
+    settings_set(t.algo->fields, t.algo->n_fields, t.config,
+                 "hidden=24,16 batch_size=70 learning_starts=300 buffer_size=2000 %s %s", from->settings,
+                 more);
     return t;
 }
 

@@ -5,8 +5,7 @@
 #include "support/command.h"
 #include <stdbool.h>
 #include <time.h>
-#include <jansson.h>
-#include "support/check.h"
+#include "support/json_rows.h"
 
 #define MODEL REIN_SOURCE_DIR "/tests/golden/generate_hf/chat"
 
@@ -45,16 +44,9 @@ static void answers(const char *name, int prompts) {
     })
 
 static int rows_of(const char *name) {
-    int n = 0;
-    if (access(temp_path(name), F_OK) != 0)
-        return 0;
-    char *text = temp_read(temp_path(name), NULL), *rest = text;
-    for (char *line; (line = strtok_r(rest, "\n", &rest)); n++) {
-        json_t *row = json_loads(line, 0, NULL);
-        assert_non_null(row);
-        json_decref(row);
-    }
-    free(text);
+    json_t *rows = rows_all(temp_path(name));
+    int n = (int)json_array_size(rows);
+    json_decref(rows);
     return n;
 }
 

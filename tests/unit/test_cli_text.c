@@ -5,8 +5,8 @@
 #include "support/command.h"
 #include <math.h>
 #include <time.h>
-#include <jansson.h>
 #include "support/golden.h"
+#include "support/json_rows.h"
 
 #if defined(REIN_HAVE_PCRE2) && defined(REIN_HAVE_UTF8PROC)
 
@@ -30,27 +30,6 @@ static void refused(command c, int code, const char *words) {
 
 static void file_of(const char *name, const char *text) {
     temp_write(temp_path(name), text, strlen(text));
-}
-
-/* row i of a file of JSON lines, NULL past the end */
-static json_t *row_of(const char *name, int i) {
-    char *text = temp_read(temp_path(name), NULL), *at = text;
-    for (; i > 0 && at; i--)
-        at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL;
-    json_t *row = NULL;
-    if (at && *at) {
-        at[strcspn(at, "\n")] = 0;
-        row = json_loads(at, 0, NULL);
-        assert_non_null(row);
-    }
-    free(text);
-    return row;
-}
-
-static const char *text_at(const json_t *row, const char *key) {
-    const char *text = json_string_value(json_object_get(row, key));
-    assert_non_null(text);
-    return text;
 }
 
 static json_t *last_json(const char *out) {
@@ -92,12 +71,13 @@ static void test_prompts(void **state) {
         assert_string_equal(g.out, "");
         assert_string_equal(g.err, "");
         command_release(&g);
-        json_t *answer = row_of("answers.jsonl", 0), *completion = json_object_get(answer, "completion");
+        json_t *answer = rows_at(temp_path("answers.jsonl"), 0),
+               *completion = json_object_get(answer, "completion");
         assert_true(json_equal(json_object_get(answer, "prompt"), prompt));
         if (json_is_array(prompt)) {
             conversations++;
-            assert_string_equal(text_at(json_array_get(completion, 0), "role"), "assistant");
-            assert_string_equal(text_at(json_array_get(completion, 0), "content"), want);
+            assert_string_equal(rows_text(json_array_get(completion, 0), "role"), "assistant");
+            assert_string_equal(rows_text(json_array_get(completion, 0), "content"), want);
         } else {
             assert_string_equal(json_string_value(completion), want);
         }
@@ -112,13 +92,13 @@ static void test_chat_switch(void **state) {
     (void)state;
     json_t *root = golden_read("generate_hf/text.json");
     const json_t *c = json_array_get(golden_at(root, "cases"), 4);
-    const char *said = text_at(json_array_get(golden_at(c, "prompt"), 0), "content");
+    const char *said = rows_text(json_array_get(golden_at(c, "prompt"), 0), "content");
     command g = run_ok(
         generate("--prompt", said, "--chat", "--max_new_tokens", "40", "--out", "said.jsonl", "--quiet"));
     const char *want = json_string_value(golden_at(c, "text"));
     assert_int_equal(strncmp(g.out, want, strlen(want)), 0);
     command_release(&g);
-    json_t *row = row_of("said.jsonl", 0);
+    json_t *row = rows_at(temp_path("said.jsonl"), 0);
     assert_true(json_equal(json_object_get(row, "prompt"), golden_at(c, "prompt")));
     assert_true(json_is_array(json_object_get(row, "completion")));
     json_decref(row);
@@ -149,16 +129,16 @@ static void test_candidates(void **state) {
     assert_string_not_equal(a, c);
     static const char *const said[] = {"The quick", "dog", "cat"};
     for (int i = 0; i < 12; i++) {
-        json_t *row = row_of("a.jsonl", i);
+        json_t *row = rows_at(temp_path("a.jsonl"), i);
         assert_non_null(row);
-        assert_string_equal(text_at(row, "prompt"), said[i / 4]);
+        assert_string_equal(rows_text(row, "prompt"), said[i / 4]);
         assert_int_equal(json_integer_value(json_object_get(row, "sample")), i % 4);
         assert_int_equal(json_integer_value(json_object_get(row, "solution")), i / 4 + 1);
         assert_true(json_real_value(json_object_get(row, "logprob")) < 0);
         assert_non_null(json_object_get(row, "completion"));
         json_decref(row);
     }
-    assert_null(row_of("a.jsonl", 12));
+    assert_null(rows_at(temp_path("a.jsonl"), 12));
     free(a);
     free(b);
     free(c);
@@ -197,9 +177,9 @@ static void test_stop_strings(void **state) {
         run_ok(generate("--prompt", "The quick brown", "--max_new_tokens", "40", "--stop", "Q", "--json"));
     json_t *o = last_json(h.out);
     const json_t *answer = json_array_get(json_object_get(o, "answers"), 0);
-    assert_string_equal(text_at(answer, "finish"), "stop");
-    assert_int_equal(strlen(text_at(answer, "text")), (size_t)(q - g.out));
-    assert_int_equal(strncmp(text_at(answer, "text"), g.out, (size_t)(q - g.out)), 0);
+    assert_string_equal(rows_text(answer, "finish"), "stop");
+    assert_int_equal(strlen(rows_text(answer, "text")), (size_t)(q - g.out));
+    assert_int_equal(strncmp(rows_text(answer, "text"), g.out, (size_t)(q - g.out)), 0);
     json_decref(o);
     command_release(&h);
     /* the first of several ends it, on the stream too */
@@ -218,10 +198,10 @@ static void test_empty_prompt(void **state) {
     file_of("none.jsonl", "{\"prompt\": \"\"}\n");
     command h = run_ok(generate("--file", "none.jsonl", "--temperature", "1", "--max_new_tokens", "8",
                                 "--out", "none_out.jsonl"));
-    json_t *o = last_json(g.out), *row = row_of("none_out.jsonl", 0);
+    json_t *o = last_json(g.out), *row = rows_at(temp_path("none_out.jsonl"), 0);
     const json_t *answer = json_array_get(json_object_get(o, "answers"), 0);
-    assert_true(strlen(text_at(row, "completion")) > 0);
-    assert_string_equal(text_at(answer, "text"), text_at(row, "completion"));
+    assert_true(strlen(rows_text(row, "completion")) > 0);
+    assert_string_equal(rows_text(answer, "text"), rows_text(row, "completion"));
     json_decref(o);
     json_decref(row);
     command_release(&g);
@@ -322,18 +302,15 @@ static void test_interrupted(void **state) {
     command c = command_finish(pid, id);
     assert_int_equal(c.code, 130);
     command_release(&c);
-    char *text = temp_read(temp_path("part.jsonl"), NULL), *rest = text;
-    int rows = 0;
-    for (char *line; (line = strtok_r(rest, "\n", &rest)); rows++) {
+    json_t *rows = rows_all(temp_path("part.jsonl"));
+    int n = (int)json_array_size(rows);
+    for (int i = 0; i < n; i++) {
         char want[64];
-        json_t *row = json_loads(line, 0, NULL);
-        assert_non_null(row);
-        snprintf(want, sizeof want, "The quick brown %d", rows);
-        assert_string_equal(text_at(row, "prompt"), want);
-        json_decref(row);
+        snprintf(want, sizeof want, "The quick brown %d", i);
+        assert_string_equal(rows_text(json_array_get(rows, (size_t)i), "prompt"), want);
     }
-    assert_true(rows > 10 && rows < ROWS);
-    free(text);
+    assert_true(n > 10 && n < ROWS);
+    json_decref(rows);
 }
 
 /* at its prompt a conversation ends at once, not with the next line */
@@ -402,9 +379,9 @@ static void test_turns(void **state) {
         command g =
             run_ok(generate("--file", "turn.jsonl", "--out", "turn_out.jsonl", "--max_new_tokens", "6"));
         command_release(&g);
-        json_t *out = row_of("turn_out.jsonl", 0);
+        json_t *out = rows_at(temp_path("turn_out.jsonl"), 0);
         json_t *said = json_array_get(json_object_get(out, "completion"), 0);
-        strcat(strcat(want, text_at(said, "content")), "\n");
+        strcat(strcat(want, rows_text(said, "content")), "\n");
         json_array_append(messages, said);
         json_decref(out);
     }
@@ -572,7 +549,7 @@ static void test_tokens(void **state) {
                  (int)json_integer_value(json_array_get(ids, i)));
     command d = run_ok(command_run("tokenizer", "decode", "--model", MODEL, "--skip_special", list, NULL));
     d.out[strlen(d.out) - 1] = 0;
-    assert_string_equal(d.out, text_at(answer, "text"));
+    assert_string_equal(d.out, rows_text(answer, "text"));
     command_release(&d);
     command_release(&g);
     json_decref(o);

@@ -8,6 +8,7 @@
 #include "algo/off_policy/dqn.c"
 #include "env/env_types.h"
 #include "support/run_check.h"
+#include "support/settings.h"
 #include "tensor/kernels.h"
 
 static rein_dtype matmul = REIN_F32; /* of the DQNs made below */
@@ -16,16 +17,10 @@ static int64_t total_steps = 20000;
 #define BASE "buffer_size=3000 learning_starts=200 batch_size=48 hidden=16,16 learning_rate=1e-3 "
 
 static dqn_config config_of(const char *settings) {
-    char copy[1024], *rest = copy;
     dqn_config config;
     memset(&config, 0, sizeof config);
-    rein_fields_default(dqn_fields, reini_algo_dqn.n_fields, &config);
-    snprintf(copy, sizeof copy, BASE "target_update_interval=100 %s", settings);
-    for (char *name; (name = strtok_r(rest, " ", &rest)) != NULL;) {
-        char *value = strchr(name, '=');
-        *value++ = 0;
-        assert_ok(rein_fields_set(dqn_fields, reini_algo_dqn.n_fields, &config, name, value));
-    }
+    settings_set(dqn_fields, reini_algo_dqn.n_fields, &config, BASE "target_update_interval=100 %s",
+                 settings);
     return config;
 }
 
@@ -506,16 +501,7 @@ static void test_killed_runs_end_the_same(void **state) {
                             .settings = settings,
                             .n_settings = sizeof settings / sizeof *settings,
                             .out = run_path("whole")};
-    rein_summary whole, killed;
-    rein_rng rng = rein_rng_make(1, 0);
-    assert_ok(rein_train(&opts, &whole));
-    opts.out = run_path("killed");
-    uint32_t most = (uint32_t)(whole.wall_s * 2.5e5) + 4000;
-    int kills = run_kill_until_done(&reini_algo_dqn, opts, most, &rng);
-    print_message("# %d kills\n", kills);
-    rein_train_opts again = run_resume(opts.out);
-    assert_ok(rein_train(&again, &killed));
-    run_same(whole.run_dir, killed.run_dir, &whole, &killed);
+    run_check_kills(&reini_algo_dqn, opts, 0.25, 4000, 1);
 }
 
 /* ---- memory -------------------------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #include <rein/generate.h>
 #include "lm/tokenizer.h"
 #include "lm/transformer.h"
+#include "support/json_rows.h"
 #include "support/run_check.h"
 #include "support/text_rig.h"
 
@@ -78,23 +79,21 @@ static void test_lines(void **state) {
     opts.seed = 5;
     opts.out = run_path("answers.jsonl");
     assert_ok(rein_reward_eval(&opts, &r));
-    char *text = temp_read(opts.out, NULL), *rest = text;
+    json_t *rows = rows_all(opts.out);
     double sum[4] = {0}, best = 0, top = -INFINITY;
-    int64_t n = 0;
-    for (char *at; (at = strtok_r(rest, "\n", &rest)) != NULL; n++) {
-        json_t *line = json_loads(at, 0, NULL);
-        assert_non_null(line);
+    int64_t n = (int64_t)json_array_size(rows);
+    for (int64_t i = 0; i < n; i++) {
+        const json_t *line = json_array_get(rows, (size_t)i);
         static const char *const keys[] = {"reward", "kl_k1", "kl_k3", "tokens"};
         for (int k = 0; k < 4; k++)
             sum[k] += json_number_value(json_object_get(line, keys[k]));
-        assert_int_equal(json_integer_value(json_object_get(line, "sample")), n % 3);
-        assert_int_equal(json_integer_value(json_object_get(line, "line")), n / 3 + 1);
+        assert_int_equal(json_integer_value(json_object_get(line, "sample")), i % 3);
+        assert_int_equal(json_integer_value(json_object_get(line, "line")), i / 3 + 1);
         assert_true(json_string_value(json_object_get(line, "prompt")) != NULL);
-        top = fmax(n % 3 == 0 ? -INFINITY : top, json_number_value(json_object_get(line, "reward")));
-        best += n % 3 == 2 ? top : 0;
-        json_decref(line);
+        top = fmax(i % 3 == 0 ? -INFINITY : top, json_number_value(json_object_get(line, "reward")));
+        best += i % 3 == 2 ? top : 0;
     }
-    free(text);
+    json_decref(rows);
     assert_int_equal(n, r.answers);
     near(sum[0] / (double)n, r.reward.mean, 1e-9);
     near(sum[1] / (double)n, r.k1.mean, 1e-9);

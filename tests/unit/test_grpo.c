@@ -6,6 +6,7 @@
 #include "algo/language/group_policy.h"
 #include "base/file.h"
 #include "rl/pg_loss.h"
+#include "support/json_rows.h"
 #include "support/run_check.h"
 #include "support/text_rig.h"
 
@@ -486,6 +487,8 @@ static rein_train_opts group_run(const char *name, const char *out) {
 static void test_resumed_anywhere(void **state) {
     (void)state;
     static const char *const names[] = {"grpo", "rloo"};
+    static const char *const files[] = {"model/model.safetensors", "best/model.safetensors",
+                                        "rollouts.jsonl"};
     for (int m = 0; m < 2; m++) {
         char whole[16], killed[16];
         snprintf(whole, sizeof whole, "%s-a", names[m]);
@@ -495,32 +498,17 @@ static void test_resumed_anywhere(void **state) {
         rein_train_opts opts = group_run(names[m], a);
         rein_summary sa, sb;
         assert_ok(rein_train(&opts, &sa));
-        int kills = run_kill_until_done(NULL, group_run(names[m], b), 300000, &rng);
+        int kills = run_killed(NULL, group_run(names[m], b), 300000, &rng, &sb);
         print_message("%s: killed %d times\n", names[m], kills);
-        opts = run_resume(b);
-        assert_ok(rein_train(&opts, &sb));
-        assert_string_equal(sa.policy_sha256, sb.policy_sha256);
-        char *x = run_csv(a), *y = run_csv(b);
-        assert_string_equal(x, y);
-        free(x);
-        free(y);
-        run_same_file(a, b, "model/model.safetensors");
-        run_same_file(a, b, "best/model.safetensors");
-        run_same_file(a, b, "rollouts.jsonl");
+        run_same_text(&sa, &sb, 3, files);
     }
 }
 
 static void test_rollouts_file(void **state) {
     (void)state;
-    const char *dir = run_path("grpo-a");
-    char path[TEMP_PATH + 64], line[4096];
-    snprintf(path, sizeof path, "%s/rollouts.jsonl", dir);
-    FILE *f = fopen(path, "rb");
-    assert_non_null(f);
-    int lines = 0;
-    for (; fgets(line, sizeof line, f); lines++) {
-        json_t *o = json_loads(line, 0, NULL);
-        assert_non_null(o);
+    json_t *rows = rows_all(run_path("grpo-a/rollouts.jsonl")), *o;
+    size_t i;
+    json_array_foreach(rows, i, o) {
         assert_true(json_is_string(json_object_get(o, "prompt")) &&
                     json_is_string(json_object_get(o, "text")) && json_is_number(json_object_get(o, "kl")));
         double reward = json_number_value(json_object_get(o, "reward"));
@@ -529,11 +517,10 @@ static void test_rollouts_file(void **state) {
              json_number_value(json_object_get(each, "regex")) -
                  0.05 * json_number_value(json_object_get(each, "length")),
              1e-12);
-        assert_int_equal(json_integer_value(json_object_get(o, "step")), lines / 8 * 4);
-        json_decref(o);
+        assert_int_equal(json_integer_value(json_object_get(o, "step")), i / 8 * 4);
     }
-    fclose(f);
-    assert_int_equal(lines, 24); /* rollouts before updates 0, 4 and 8 */
+    assert_int_equal(json_array_size(rows), 24); /* rollouts before updates 0, 4 and 8 */
+    json_decref(rows);
 }
 
 /* ---- what is refused --------------------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #include "base/base.h"
 #include "support/image_env.h"
 #include "support/run_check.h"
+#include "support/settings.h"
 #include "tensor/kernels.h"
 
 typedef struct recipe {
@@ -35,17 +36,10 @@ typedef struct trainee {
 } trainee;
 
 static void make(trainee *t, const recipe *from, int threads, rein_dtype matmul) {
-    char copy[512], *rest = copy;
     *t = (trainee){.algo = reini_algo_find(from->algo), .pool = rein_pool_new(threads)};
     assert_ok(rein_env_open(from->env, NULL, &t->env));
     t->config = calloc(1, t->algo->config_size);
-    rein_fields_default(t->algo->fields, t->algo->n_fields, t->config);
-    snprintf(copy, sizeof copy, "%s", from->settings);
-    for (char *name; (name = strtok_r(rest, " ", &rest)) != NULL;) {
-        char *value = strchr(name, '=');
-        *value++ = 0;
-        assert_ok(rein_fields_set(t->algo->fields, t->algo->n_fields, t->config, name, value));
-    }
+    settings_set(t->algo->fields, t->algo->n_fields, t->config, "%s", from->settings);
     reini_context context = {
         .env = &t->env, .seed = 11, .total_steps = 20000, .pool = t->pool, .matmul = matmul};
     assert_ok(t->algo->check(t->config, &context));

@@ -11,22 +11,13 @@
 /* ---- kills --------------------------------------------------------------------------------------------- */
 
 static void check_kills(const char *algo, const rein_setting *settings, int n) {
-    char name[32];
     rein_train_opts opts = {.algo = algo,
                             .env = image_env_small.id,
                             .preset = "none",
                             .settings = settings,
                             .n_settings = n,
                             .out = run_path(algo)};
-    rein_summary whole, killed;
-    rein_rng rng = rein_rng_make(5, 0);
-    assert_ok(rein_train(&opts, &whole));
-    snprintf(name, sizeof name, "%s-killed", algo);
-    opts.out = run_path(name);
-    run_kill_until_done(reini_algo_find(algo), opts, (uint32_t)(whole.wall_s * 1e6) + 300000, &rng);
-    rein_train_opts again = run_resume(opts.out);
-    assert_ok(rein_train(&again, &killed));
-    run_same(whole.run_dir, killed.run_dir, &whole, &killed);
+    run_check_kills(reini_algo_find(algo), opts, 1, 300000, 5);
 }
 
 #define RUN(steps, ...)                                                                                      \

@@ -12,8 +12,7 @@
 #include <rein/rng.h>
 #include "base/base.h"
 #include "data/preference.h"
-#include "support/check.h"
-#include "support/temp_dir.h"
+#include "support/json_rows.h"
 
 #define MODEL REIN_SOURCE_DIR "/tests/golden/generate_hf/chat"
 
@@ -56,31 +55,6 @@ static rein_label *opened(const char *as) {
     return l;
 }
 
-/* row i of a file; NULL past the end */
-static json_t *row_at(const char *path, int i) {
-    if (access(path, R_OK) != 0)
-        return NULL;
-    char *text = temp_read(path, NULL), *at = text;
-    for (; i > 0 && at; i--) {
-        at = strchr(at, '\n');
-        at = at && at[1] ? at + 1 : NULL;
-    }
-    json_t *row = NULL;
-    if (at && *at) {
-        at[strcspn(at, "\n")] = 0;
-        row = json_loads(at, 0, NULL);
-        assert_non_null(row);
-    }
-    free(text);
-    return row;
-}
-
-static const char *text_at(const json_t *row, const char *key) {
-    const char *text = json_string_value(json_object_get(row, key));
-    assert_non_null(text);
-    return text;
-}
-
 static void expect_state(const rein_label *l, int questions, int decided, int ties, int skipped, int rows) {
     rein_label_state s = rein_label_look(l);
     if (s.questions != questions || s.decided != decided || s.ties != ties || s.skipped != skipped ||
@@ -111,17 +85,17 @@ static void test_a_pair(void **state) {
     assert_int_equal(rein_label_next(l, &q), 0);
     assert_fails(rein_label_decide(l, "1"), REIN_USAGE, "every question is decided");
     rein_label_close(l);
-    json_t *row = row_at(out_path, 0);
-    assert_string_equal(text_at(row, "prompt"), "p0");
-    assert_string_equal(text_at(row, "chosen"), better);
-    assert_string_equal(text_at(row, "rejected"), worse);
+    json_t *row = rows_at(out_path, 0);
+    assert_string_equal(rows_text(row, "prompt"), "p0");
+    assert_string_equal(rows_text(row, "chosen"), better);
+    assert_string_equal(rows_text(row, "rejected"), worse);
     /* columns of the prompt come along, those of one answer do not */
     assert_int_equal(json_integer_value(json_object_get(row, "solution")), 0);
     assert_non_null(json_object_get(row, "solution"));
     assert_null(json_object_get(row, "tokens"));
     const json_t *d = json_object_get(row, "decision");
-    assert_string_equal(text_at(d, "choice"), "2 > 1");
-    assert_string_equal(text_at(d, "by"), "person");
+    assert_string_equal(rows_text(d, "choice"), "2 > 1");
+    assert_string_equal(rows_text(d, "by"), "person");
     /* "shown" leads from the place on the screen to the answer */
     char shown[64];
     snprintf(shown, sizeof shown, "p0 answer %d",
@@ -142,14 +116,14 @@ static void test_ties_and_skips_leave_no_rows(void **state) {
     assert_ok(rein_label_decide(l, "1"));
     expect_state(l, 4, 4, 2, 1, 1);
     rein_label_close(l);
-    json_t *row = row_at(undecided_path, 1);
+    json_t *row = rows_at(undecided_path, 1);
     assert_int_equal(json_array_size(json_object_get(row, "responses")), 2);
-    assert_string_equal(text_at(json_object_get(row, "decision"), "choice"), "skip");
+    assert_string_equal(rows_text(json_object_get(row, "decision"), "choice"), "skip");
     json_decref(row);
-    row = row_at(out_path, 0);
+    row = rows_at(out_path, 0);
     assert_int_equal(json_integer_value(json_object_get(json_object_get(row, "decision"), "n")), 4);
     json_decref(row);
-    assert_null(row_at(out_path, 1));
+    assert_null(rows_at(out_path, 1));
     l = opened("pairs");
     expect_state(l, 4, 4, 2, 1, 1);
     rein_label_close(l);
@@ -231,7 +205,7 @@ static void expect_ranks(const char *choice, const char *said, const int ranks[4
     assert_ok(rein_label_decide(l, choice));
     assert_string_equal(rein_label_last(l), said);
     rein_label_close(l);
-    json_t *row = row_at(out_path, 0);
+    json_t *row = rows_at(out_path, 0);
     for (size_t i = 0; i < 4; i++) {
         char text[32];
         snprintf(text, sizeof text, "p0 answer %zu", i);
@@ -274,8 +248,8 @@ static void test_verdicts(void **state) {
     }
     rein_label_close(l);
     for (int i = 0; i < 4; i++) {
-        json_t *row = row_at(out_path, i);
-        assert_string_equal(text_at(row, "completion"), text[i]);
+        json_t *row = rows_at(out_path, i);
+        assert_string_equal(rows_text(row, "completion"), text[i]);
         assert_int_equal(json_is_true(json_object_get(row, "label")), good[i]);
         assert_true(json_is_boolean(json_object_get(row, "label")));
         json_decref(row);
@@ -560,9 +534,9 @@ static void test_conversations(void **state) {
     assert_true(strcmp(q.answers[0], "x") == 0 || strcmp(q.answers[1], "x") == 0);
     assert_ok(rein_label_decide(l, strcmp(q.answers[0], "x") == 0 ? "1" : "2"));
     rein_label_close(l);
-    json_t *row = row_at(out_path, 0);
+    json_t *row = rows_at(out_path, 0);
     const json_t *chosen = json_object_get(row, "chosen");
-    assert_string_equal(text_at(json_array_get(chosen, 0), "content"), "x");
+    assert_string_equal(rows_text(json_array_get(chosen, 0), "content"), "x");
     assert_int_equal(json_array_size(json_object_get(row, "prompt")), 2);
     json_decref(row);
 }

@@ -7,11 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <rein/label.h>
-#include <jansson.h>
 #include "base/base.h"
 #include "base/clock.h"
-#include "support/check.h"
-#include "support/temp_dir.h"
+#include "support/json_rows.h"
 
 #define MODEL REIN_SOURCE_DIR "/tests/golden/generate_hf/chat"
 
@@ -48,21 +46,8 @@ static rein_label_judge reward(const char *spec) {
     return (rein_label_judge){.reward = spec, .timeout = 120, .threads = 1};
 }
 
-static json_t *rows(const char *path) {
-    json_t *list = json_array();
-    if (access(path, R_OK) == 0) {
-        char *text = temp_read(path, NULL), *rest = text;
-        for (char *line; (line = strtok_r(rest, "\n", &rest));)
-            assert_int_equal(json_array_append_new(list, json_loads(line, 0, NULL)), 0);
-        free(text);
-    }
-    return list;
-}
-
 static const char *chosen(const json_t *list, size_t i) {
-    const char *text = json_string_value(json_object_get(json_array_get(list, i), "chosen"));
-    assert_non_null(text);
-    return text;
+    return rows_text(json_array_get(list, i), "chosen");
 }
 
 static void expect_state(const rein_label *l, int decided, int ties, int skipped, int rows_there) {
@@ -118,7 +103,7 @@ static void test_ways_to_answer(void **state) {
     assert_string_equal(rein_label_last(l), "2 = 4 > 1 > 3");
     rein_label_close(l);
     /* an answer without a score is not in the row */
-    json_t *list = rows(out_path);
+    json_t *list = rows_all(out_path);
     const json_t *row = json_array_get(list, 0);
     assert_int_equal(json_array_size(json_object_get(row, "responses")), 3);
     assert_int_equal(json_array_size(json_object_get(row, "scores")), 3);
@@ -152,7 +137,7 @@ static void test_a_judge_that_reads(void **state) {
     assert_ok(rein_label_run(l, &j));
     rein_label_state s = rein_label_look(l);
     assert_true(s.decided == 40 && s.ties > 3 && s.ties < 25); /* a third of the pairs is without a 7 */
-    json_t *list = rows(out_path);
+    json_t *list = rows_all(out_path);
     assert_int_equal(json_array_size(list), s.rows);
     for (size_t i = 0; i < json_array_size(list); i++)
         assert_string_equal(chosen(list, i), "it is 7");
@@ -289,7 +274,7 @@ static void test_both_orders(void **state) {
     assert_ok(rein_label_run(l, &j));
     expect_state(l, 6, 0, 0, 6);
     rein_label_close(l);
-    json_t *list = rows(out_path);
+    json_t *list = rows_all(out_path);
     for (size_t i = 0; i < 6; i++)
         assert_string_equal(chosen(list, i), "it is 6");
     json_decref(list);
@@ -306,7 +291,7 @@ static void test_both_orders(void **state) {
     assert_ok(rein_label_run(l, &j));
     assert_string_equal(rein_label_last(l), "2 > 1 = 3");
     rein_label_close(l);
-    list = rows(out_path);
+    list = rows_all(out_path);
     const json_t *scores = json_object_get(json_object_get(json_array_get(list, 0), "decision"), "scores");
     assert_true(json_number_value(json_array_get(scores, 0)) == 1.5 &&
                 json_number_value(json_array_get(scores, 1)) == 4);
@@ -330,7 +315,7 @@ static void test_rewards(void **state) {
     assert_ok(rein_label_run(l, &j));
     expect_state(l, 3, 0, 0, 3);
     rein_label_close(l);
-    json_t *list = rows(out_path);
+    json_t *list = rows_all(out_path);
     for (size_t i = 0; i < 3; i++)
         for (size_t k = 0; k < 3; k++)
             assert_true(json_number_value(json_array_get(json_object_get(json_array_get(list, i), "scores"),
@@ -354,7 +339,7 @@ static void test_rewards(void **state) {
     j = reward("ended");
     assert_ok(rein_label_run(l, &j));
     rein_label_close(l);
-    list = rows(out_path);
+    list = rows_all(out_path);
     for (size_t i = 0; i < 6; i++) {
         const json_t *row = json_array_get(list, i);
         bool six = strcmp(json_string_value(json_object_get(row, "completion")), "it is 6") == 0;
@@ -377,7 +362,7 @@ static void test_rewards_that_read_tokens(void **state) {
     j.tokenizer = MODEL;
     assert_ok(rein_label_run(l, &j));
     rein_label_close(l);
-    json_t *list = rows(out_path);
+    json_t *list = rows_all(out_path);
     assert_int_equal(json_array_size(list), 2);
     assert_string_equal(chosen(list, 0), "one");
     for (size_t i = 0; i < 2; i++) {

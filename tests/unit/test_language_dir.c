@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "lm/reward.h"
+#include "support/json_rows.h"
 #include "support/run_check.h"
 #include "tensor/kernels.h"
 
@@ -185,11 +186,11 @@ static void test_made_candidates(void **state) {
     rein_summary s;
     opts.algo = "rrhf";
     assert_ok(rein_train(&opts, &s));
-    char *text = temp_read(run_path("made/candidates.jsonl"), NULL), *rest = text;
-    int64_t before = 0, rows = 0;
-    for (char *at; (at = strtok_r(rest, "\n", &rest)) != NULL; rows++) {
-        json_t *row = json_loads(at, 0, NULL), *answers = json_object_get(row, "responses"),
-               *scores = json_object_get(row, "scores");
+    json_t *rows = rows_all(run_path("made/candidates.jsonl")), *row;
+    int64_t before = 0;
+    size_t k;
+    json_array_foreach(rows, k, row) {
+        const json_t *answers = json_object_get(row, "responses"), *scores = json_object_get(row, "scores");
         size_t n = json_array_size(answers);
         bool differ = false;
         assert_true(n >= 2 && n <= 3 && json_array_size(scores) == n);
@@ -202,10 +203,9 @@ static void test_made_candidates(void **state) {
             differ = differ || score != json_number_value(json_array_get(scores, 0));
         }
         assert_true(differ);
-        json_decref(row);
     }
-    free(text);
-    assert_in_range(rows, 5, 59);
+    assert_in_range(json_array_size(rows), 5, 59);
+    json_decref(rows);
     /* the rows can be read again */
     static const rein_setting again[] = {
         {"model", FOLDER "/model"}, {"data", "candidates.jsonl"}, {"max_steps", "2"}};

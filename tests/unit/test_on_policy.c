@@ -121,22 +121,13 @@ static void test_checkpoints_hold_everything(void **state) {
 #define N_RUN 5
 static void check_kills(const char *algo, const char *env, const rein_setting settings[N_RUN],
                         uint64_t seed) {
-    char name[64];
-    rein_summary whole, killed;
-    rein_rng rng = rein_rng_make(seed, 0);
-    rein_train_opts opts = {
-        .algo = algo, .env = env, .preset = "none", .settings = settings, .n_settings = N_RUN};
-    snprintf(name, sizeof name, "%s-whole", algo);
-    opts.out = run_path(name);
-    assert_ok(rein_train(&opts, &whole));
-    snprintf(name, sizeof name, "%s-killed", algo);
-    opts.out = run_path(name);
-    uint32_t most = (uint32_t)(whole.wall_s * 2.5e5) + 4000;
-    int kills = run_kill_until_done(reini_algo_find(algo), opts, most, &rng);
-    print_message("# %s: %d kills\n", algo, kills);
-    rein_train_opts again = run_resume(opts.out);
-    assert_ok(rein_train(&again, &killed));
-    run_same(whole.run_dir, killed.run_dir, &whole, &killed);
+    rein_train_opts opts = {.algo = algo,
+                            .env = env,
+                            .preset = "none",
+                            .settings = settings,
+                            .n_settings = N_RUN,
+                            .out = run_path(algo)};
+    run_check_kills(reini_algo_find(algo), opts, 0.25, 4000, seed);
 }
 
 static void test_killed_runs_end_the_same(void **state) {

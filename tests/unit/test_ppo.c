@@ -8,24 +8,18 @@
 #include "algo/on_policy/ppo.c"
 #include "env/env_types.h"
 #include "rl/shuffle.h"
-#include "support/check.h"
+#include "support/settings.h"
 #include "tensor/kernels.h"
 
 static rein_dtype matmul = REIN_F32; /* of the PPOs made below */
 
 static ppo *make(const rein_env_type *env, const char *settings, rein_pool *pool) {
-    char copy[512], *rest = copy;
     ppo_config config;
     reini_context context = {.env = env, .seed = 3, .total_steps = 4096, .pool = pool, .matmul = matmul};
     void *self = NULL;
     memset(&config, 0, sizeof config);
-    rein_fields_default(ppo_fields, reini_algo_ppo.n_fields, &config);
-    snprintf(copy, sizeof copy, "n_envs=8 n_steps=32 batch_size=100 n_epochs=3 hidden=16,16 %s", settings);
-    for (char *name; (name = strtok_r(rest, " ", &rest)) != NULL;) {
-        char *value = strchr(name, '=');
-        *value++ = 0;
-        assert_ok(rein_fields_set(ppo_fields, reini_algo_ppo.n_fields, &config, name, value));
-    }
+    settings_set(ppo_fields, reini_algo_ppo.n_fields, &config,
+                 "n_envs=8 n_steps=32 batch_size=100 n_epochs=3 hidden=16,16 %s", settings);
     assert_ok(reini_algo_ppo.check(&config, &context));
     assert_ok(reini_algo_ppo.create(&config, &context, &self));
     return self;

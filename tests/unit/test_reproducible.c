@@ -6,6 +6,7 @@
 #include "env/env_types.h"
 #include "rl/net.h"
 #include "support/run_check.h"
+#include "support/settings.h"
 #include "tensor/kernels.h"
 
 /* batch sizes that are no multiples of a tile, environments that do not divide among the workers */
@@ -43,15 +44,9 @@ static rein_dtype matmul = REIN_F32; /* of the trainees made below */
 
 static trainee make(const recipe *from, int threads) {
     trainee t = {.algo = reini_algo_find("ppo"), .pool = rein_pool_new(threads)};
-    char copy[512], *rest = copy;
     t.config = calloc(1, t.algo->config_size);
-    rein_fields_default(t.algo->fields, t.algo->n_fields, t.config);
-    snprintf(copy, sizeof copy, "n_epochs=3 learning_rate=lin_3e-3 ent_coef=0.01 %s", from->settings);
-    for (char *name; (name = strtok_r(rest, " ", &rest)) != NULL;) {
-        char *value = strchr(name, '=');
-        *value++ = 0;
-        assert_ok(rein_fields_set(t.algo->fields, t.algo->n_fields, t.config, name, value));
-    }
+    settings_set(t.algo->fields, t.algo->n_fields, t.config,
+                 "n_epochs=3 learning_rate=lin_3e-3 ent_coef=0.01 %s", from->settings);
     reini_context context = {
         .env = from->env, .seed = 11, .total_steps = 20000, .pool = t.pool, .matmul = matmul};
     assert_ok(t.algo->check(t.config, &context));
@@ -165,7 +160,6 @@ static void test_everything_is_given_back(void **state) {
     }
 enum { RUN_SETTINGS_COUNT = 14 };
 
-/* a run in its own time, killed wherever it happens to be: environments, updates, checkpoints, evaluations */
 static void check_kills(const char *name, const char *env, const rein_setting *settings, uint64_t seed) {
     rein_train_opts opts = {.algo = "ppo",
                             .env = env,
@@ -173,19 +167,8 @@ static void check_kills(const char *name, const char *env, const rein_setting *s
                             .settings = settings,
                             .n_settings = RUN_SETTINGS_COUNT,
                             .out = run_path(name)};
-    rein_summary whole, killed;
-    rein_rng rng = rein_rng_make(seed, 0);
-    char other[64];
-    assert_ok(rein_train(&opts, &whole));
-    snprintf(other, sizeof other, "%s-killed", name);
-    opts.out = run_path(other);
     /* lives of a few checkpoints' length */
-    uint32_t most = (uint32_t)(whole.wall_s * 2.5e5) + 4000;
-    int kills = run_kill_until_done(reini_algo_find("ppo"), opts, most, &rng);
-    print_message("# %s: %d kills\n", name, kills);
-    rein_train_opts again = run_resume(opts.out);
-    assert_ok(rein_train(&again, &killed));
-    run_same(whole.run_dir, killed.run_dir, &whole, &killed);
+    run_check_kills(reini_algo_find("ppo"), opts, 0.25, 4000, seed);
 }
 
 static void test_killed_runs_end_the_same(void **state) {

@@ -111,16 +111,9 @@ static void stopped_runs_continue(void **state) {
 
 static void killed_runs_continue(void **state) {
     rein_rng rng = rein_rng_make(3, 0);
-    rein_summary summary;
     int kills = 0;
-    for (int i = 0; i < N_RECIPES; i++) {
-        rein_train_opts opts = ppo_opts(&recipes[i], "-killed", NULL);
-        const char *dir = opts.out;
-        kills += run_kill_until_done(&slow, opts, 120000, &rng);
-        opts = run_resume(dir);
-        assert_ok(rein_train(&opts, &summary));
-        run_same(reference[i].run_dir, dir, &reference[i], &summary);
-    }
+    for (int i = 0; i < N_RECIPES; i++)
+        kills += run_killed_same(&slow, ppo_opts(&recipes[i], "-killed", NULL), 120000, &rng, &reference[i]);
     assert_true(kills > 0);
 }
 

@@ -111,11 +111,7 @@ static void killed_at_random_moments(void **state) {
     for (int round = 0; round < 6; round++) {
         char name[32];
         snprintf(name, sizeof name, "kill-%d", round);
-        const char *dir = run_path(name);
-        kills += run_kill_until_done(&mock_algo, run_opts(dir), 40000, &rng);
-        rein_train_opts opts = run_resume(dir);
-        assert_ok(train(&opts));
-        run_same(reference_dir, dir, &reference, &summary);
+        kills += run_killed_same(&mock_algo, run_opts(run_path(name)), 40000, &rng, &reference);
     }
     mock_hook = NULL;
     assert_true(kills > 0);

@@ -9,6 +9,7 @@
 #include <float.h>
 #include "env/env_types.h"
 #include "support/run_check.h"
+#include "support/settings.h"
 #include "tensor/kernels.h"
 
 static rein_dtype matmul = REIN_F32; /* of the SACs made below */
@@ -17,16 +18,9 @@ static int64_t total_steps = 20000;
 #define BASE "buffer_size=3000 learning_starts=100 batch_size=32 hidden=16,16 learning_rate=1e-3 "
 
 static sac_config config_of(const char *settings) {
-    char copy[1024], *rest = copy;
     sac_config config;
     memset(&config, 0, sizeof config);
-    rein_fields_default(sac_fields, reini_algo_sac.n_fields, &config);
-    snprintf(copy, sizeof copy, BASE "%s", settings);
-    for (char *name; (name = strtok_r(rest, " ", &rest)) != NULL;) {
-        char *value = strchr(name, '=');
-        *value++ = 0;
-        assert_ok(rein_fields_set(sac_fields, reini_algo_sac.n_fields, &config, name, value));
-    }
+    settings_set(sac_fields, reini_algo_sac.n_fields, &config, BASE "%s", settings);
     return config;
 }
 
@@ -661,16 +655,7 @@ static void test_killed_runs_end_the_same(void **state) {
                             .settings = settings,
                             .n_settings = sizeof settings / sizeof *settings,
                             .out = run_path("whole")};
-    rein_summary whole, killed;
-    rein_rng rng = rein_rng_make(1, 0);
-    assert_ok(rein_train(&opts, &whole));
-    opts.out = run_path("killed");
-    uint32_t most = (uint32_t)(whole.wall_s * 4e5) + 4000;
-    int kills = run_kill_until_done(&reini_algo_sac, opts, most, &rng);
-    print_message("# %d kills\n", kills);
-    rein_train_opts again = run_resume(opts.out);
-    assert_ok(rein_train(&again, &killed));
-    run_same(whole.run_dir, killed.run_dir, &whole, &killed);
+    run_check_kills(&reini_algo_sac, opts, 0.4, 4000, 1);
 }
 
 /* ---- memory -------------------------------------------------------------------------------------------- */

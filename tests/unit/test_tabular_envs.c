@@ -4,6 +4,7 @@
  */
 #include <math.h>
 #include "base/base.h"
+#include "support/settings.h"
 #include "support/temp_dir.h"
 #include "unit/env_rig.h"
 
@@ -13,15 +14,8 @@ enum { OUTCOMES = 16 };
 
 /* a config on the heap with settings "name=value name=value" */
 static void *configured(const rein_env_type *type, const char *settings) {
-    char text[1024], *rest = NULL;
     void *config = rig_array(1, type->config_size);
-    snprintf(text, sizeof text, "%s", settings);
-    rein_fields_default(type->fields, type->n_fields, config);
-    for (char *word = strtok_r(text, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
-        char *value = strchr(word, '=');
-        *value = 0;
-        assert_ok(rein_fields_set(type->fields, type->n_fields, config, word, value + 1));
-    }
+    settings_set(type->fields, type->n_fields, config, "%s", settings);
     return config;
 }
 
