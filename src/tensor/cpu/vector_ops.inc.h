@@ -8,17 +8,27 @@ typedef struct adam_constants {
  * numbers, where arithmetic is ten times slower. A mean this small moves no parameter, whatever the root beside it. */
 #define NEGLIGIBLE_MEAN   1e-30f
 #define NEGLIGIBLE_SQUARE 1e-37f
+#define NEGLIGIBLE_SLOPE  4e-18f /* (1 - beta2) times its square is below that */
 
 WIDE_INLINE wf without_less(wf x, float negligible) {
     return wf_select(wf_lt(wf_abs(x), wf_set1(negligible)), wf_set1(0), x);
 }
 
+/* Numbers by which reading runs ahead of what is being computed: the processor looks ahead by itself no further than the
+ * end of a page. */
+enum { AHEAD = 256 };
+
 WIDE_INLINE void adam_lanes(float *param, float *m, float *v, const float *grad, int64_t lanes,
                             adam_constants k) {
+    __builtin_prefetch(grad + AHEAD);
+    __builtin_prefetch(m + AHEAD, 1);
+    __builtin_prefetch(v + AHEAD, 1);
+    __builtin_prefetch(param + AHEAD, 1);
     wf g = wf_mul(load_some(grad, lanes), k.scale);
     wf mean = without_less(wf_fma(k.beta1, load_some(m, lanes), wf_mul(k.rest1, g)), NEGLIGIBLE_MEAN);
-    wf square =
-        without_less(wf_fma(k.beta2, load_some(v, lanes), wf_mul(k.rest2, wf_mul(g, g))), NEGLIGIBLE_SQUARE);
+    wf slope = without_less(g, NEGLIGIBLE_SLOPE);
+    wf square = without_less(wf_fma(k.beta2, load_some(v, lanes), wf_mul(k.rest2, wf_mul(slope, slope))),
+                             NEGLIGIBLE_SQUARE);
     wf root = wf_add(wf_root(wf_mul(square, k.correct2)), k.eps);
     wf kept = wf_mul(load_some(param, lanes), k.kept);
     store_some(m, mean, lanes);
@@ -54,8 +64,9 @@ static void vector_rmsprop(float *param, float *v, const float *grad, int64_t n,
                            float eps, float scale) {
     wf step = wf_set1(rate), kept = wf_set1(alpha), rest = wf_set1(1 - alpha), clip = wf_set1(scale);
     wf floor = wf_set1(eps);
-    EACH(n, wf g = wf_mul(LOAD(grad), clip);
-         wf square = without_less(wf_fma(kept, LOAD(v), wf_mul(rest, wf_mul(g, g))), NEGLIGIBLE_SQUARE);
+    EACH(n, wf g = wf_mul(LOAD(grad), clip), slope = without_less(g, NEGLIGIBLE_SLOPE);
+         wf square =
+             without_less(wf_fma(kept, LOAD(v), wf_mul(rest, wf_mul(slope, slope))), NEGLIGIBLE_SQUARE);
          wf root = wf_add(wf_root(square), floor); STORE(v, square);
          STORE(param, wf_sub(LOAD(param), wf_div(wf_mul(step, g), root))););
 }
