@@ -49,7 +49,7 @@ struct rein_exec {
     int64_t rows[REINI_EXTENTS];
     bool dirty;             /* fixed addresses must be filled in again */
     const segment *current; /* what the workers are at */
-    int current_lanes;
+    int current_lanes;      /* or parts */
 };
 
 static size_t real_size(const rein_exec *e) {
@@ -418,6 +418,31 @@ static void fold(rein_exec *e, const segment *seg) {
         rein_pool_run(e->pool, e->workers, fold_share, e);
 }
 
+static void run_part(void *user, int part, int worker) {
+    rein_exec *e = user;
+    const segment *seg = e->current;
+    reini_call *call = &e->call[worker][seg->step->first];
+    move_operands(e, seg, e->call[worker], 0);
+    if (seg->sums > 0)
+        call->out.at = e->sum[seg->first_sum].target;
+    call->rows = (int32_t)e->rows[seg->step->extent];
+    call->row0 = 0;
+    call->accumulate = false;
+    call->part = part;
+    call->parts = e->current_lanes;
+    e->program->work[seg->step->first].kernel(call);
+}
+
+/* Two shares for each worker, so that a fast one can help a slow one. */
+static void run_split(rein_exec *e, const segment *seg) {
+    e->current = seg;
+    e->current_lanes = e->workers > 1 ? 2 * e->workers : 1;
+    if (e->rows[seg->step->extent] > 0)
+        rein_pool_run(e->pool, e->current_lanes, run_part, e);
+    else if (seg->sums > 0)
+        memset(e->sum[seg->first_sum].target, 0, (size_t)e->sum[seg->first_sum].node->width * real_size(e));
+}
+
 static void run_segment(rein_exec *e, const segment *seg) {
     e->current = seg;
     e->current_lanes = live_lanes(e, seg);
@@ -433,6 +458,8 @@ void rein_exec_run(rein_exec *e) {
         const segment *seg = &e->segment[s];
         if (seg->step->extent == REIN_STATIC)
             run_static(e, seg);
+        else if (seg->step->split)
+            run_split(e, seg);
         else
             run_segment(e, seg);
     }

@@ -12,6 +12,7 @@
  *   - sums over rows (the ROWS column) run over the tile in a fixed order, adding to `out` when
  *     `accumulate` is set and overwriting it otherwise; they see the whole tile in one call;
  *   - operands of a static tensor have stride 0; an operand of width 1 serves any width (elementwise ops);
+ *   - dense products may be asked for a share of their result (part, parts): bits are those of the whole;
  *   - `out` may be the same memory as an elementwise operand of the same dtype, width and stride.
  */
 #ifndef REINI_KERNELS_H
@@ -169,6 +170,8 @@ typedef struct reini_call {
     int32_t rows;     /* live rows of the tile; 1 for static ops */
     bool accumulate;  /* ROWS kinds: add to out */
     int64_t row0;     /* number of the tile's first row */
+    int32_t part,
+        parts; /* parts > 1: only this share of the result's columns, or of a weight gradient's rows */
 } reini_call;
 
 typedef void reini_kernel(const reini_call *call);

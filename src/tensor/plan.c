@@ -61,6 +61,25 @@ static void mark_live(reini_plan_maker *p) {
 
 /* ---- levels and steps ----------------------------------------------------------------------------------- */
 
+/* Weights of so many numbers; with more rows the copies of all activations would be larger than what they save. */
+enum { SPLIT_WEIGHTS = 1 << 19, SPLIT_NARROWEST = 64, SPLIT_ROWS = 512 };
+
+bool reini_plan_is_split(const reini_plan_maker *p, const rein_tensor *x) {
+    int64_t in = x->k[0], out = x->k[1];
+    bool product = x->op == REINI_DENSE || x->op == REINI_DENSE_DW || (x->op == REINI_DENSE_DX && x->k[7]);
+    if (!product || p->best == p->reference || p->narrow != NULL || x->k[2] != 1)
+        return false;
+    return in * out >= SPLIT_WEIGHTS && in >= SPLIT_NARROWEST && out >= SPLIT_NARROWEST &&
+           x->in[0]->extent != REIN_STATIC && p->program->extent[x->in[0]->extent].capacity <= SPLIT_ROWS;
+}
+
+/* All rows of an operand must be there before the op begins. */
+static bool reads_all_rows(const reini_plan_maker *p, const rein_tensor *x, int operand) {
+    const rein_tensor *in = x->in[operand];
+    return reini_plan_is_split(p, x) && reini_plan_is_op(in) && in->extent != REIN_STATIC &&
+           !reini_plan_is_split(p, in);
+}
+
 /* A computed table must be complete: a level later, all rows kept. */
 static bool reads_whole_table(const rein_tensor *x, int operand) {
     return reini_reads_table(x, operand) && reini_plan_is_op(x->in[operand]);
@@ -74,18 +93,19 @@ static int assign_levels(reini_plan_maker *p) {
             continue;
         int level = 0;
         for (int j = 0; j < x->n_in; j++) {
-            int ready = p->ready[x->in[j]->id] + (reads_whole_table(x, j) ? 1 : 0);
+            int ready = p->ready[x->in[j]->id] + (reads_whole_table(x, j) || reads_all_rows(p, x, j) ? 1 : 0);
             level = ready > level ? ready : level;
         }
         p->level[i] = level;
-        p->ready[i] = level + (reini_plan_is_sum(x) ? 1 : 0);
+        p->ready[i] = level + (reini_plan_is_sum(x) || reini_plan_is_split(p, x) ? 1 : 0);
         deepest = level > deepest ? level : deepest;
     }
     return deepest;
 }
 
 static bool belongs(const reini_plan_maker *p, const rein_tensor *x, int extent, int level) {
-    return p->live[x->id] && reini_plan_is_op(x) && p->level[x->id] == level && runs_over(x) == extent;
+    return p->live[x->id] && reini_plan_is_op(x) && p->level[x->id] == level && runs_over(x) == extent &&
+           !reini_plan_is_split(p, x);
 }
 
 static void append_work(reini_plan_maker *p, reini_step *step, const rein_tensor *x) {
@@ -161,11 +181,26 @@ static void add_step(reini_plan_maker *p, int extent, int level) {
         program->step[program->n_steps++] = step;
 }
 
+static void add_split_steps(reini_plan_maker *p, int level) {
+    rein_program *program = p->program;
+    for (int i = 0; i < program->n_nodes; i++) {
+        const rein_tensor *x = &program->node[i];
+        if (!p->live[i] || p->level[i] != level || !reini_plan_is_split(p, x))
+            continue;
+        reini_step step = {.extent = runs_over(x), .first = program->n_work, .split = true};
+        append_work(p, &step, x);
+        program->step[program->n_steps++] = step;
+    }
+}
+
 static void make_steps(reini_plan_maker *p) {
     int deepest = assign_levels(p);
-    for (int level = 0; level <= deepest; level++)
-        for (int extent = REIN_STATIC; extent < p->g->n_extents; extent++)
+    for (int level = 0; level <= deepest; level++) {
+        add_step(p, REIN_STATIC, level);
+        add_split_steps(p, level);
+        for (int extent = 0; extent < p->g->n_extents; extent++)
             add_step(p, extent, level);
+    }
 }
 
 /* ---- kernels -------------------------------------------------------------------------------------------- */
@@ -303,6 +338,8 @@ size_t rein_program_print(const rein_program *program, char *out, size_t size) {
         const reini_step *step = &program->step[s];
         if (step->extent == REIN_STATIC)
             say(&t, "static\n");
+        else if (step->split)
+            say(&t, "all rows of %s, shared by columns\n", program->extent[step->extent].name);
         else
             say(&t, "rows of %s, %d lanes of %lld numbers\n", program->extent[step->extent].name, step->lanes,
                 (long long)step->lane_size);

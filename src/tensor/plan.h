@@ -6,6 +6,10 @@
  * stay in the first-level cache. Sums over rows are kept per lane (a fixed group of consecutive tiles) and folded
  * in a fixed tree when the segment ends. A later level starts where a sum is needed: an op's level counts the sums
  * on its longest path.
+ *
+ * A product with a weight that no near cache holds has a step of its own, over all rows at once: tile by tile the weight
+ * would come from memory again for each, and its gradient would be summed in lanes as large as it is. Workers take shares
+ * of its columns. It counts as a level of its own.
  */
 #ifndef REINI_PLAN_H
 #define REINI_PLAN_H
@@ -38,6 +42,7 @@ typedef struct reini_step {
     int extent;        /* REIN_STATIC for a static step */
     int first, count;  /* of program->work */
     int apart;         /* static: the first ones, which workers share */
+    bool split;        /* one product over all rows, whose result workers share */
     int lanes;         /* groups of tiles; 0 when the segment has no sums */
     int64_t lane_size; /* elements of one lane block */
 } reini_step;

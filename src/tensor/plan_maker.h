@@ -27,6 +27,9 @@ static inline bool reini_plan_is_sum(const rein_tensor *x) {
     return reini_plan_is_op(x) && reini_op_kind(x->op) == 'S' && x->in[0]->extent != REIN_STATIC;
 }
 
+/* a dense product with a step of its own */
+bool reini_plan_is_split(const reini_plan_maker *p, const rein_tensor *x);
+
 /* Two ops that are one kernel become one op. */
 void reini_plan_fuse(reini_plan_maker *p);
 /* Weights of bf16 products are rounded and laid out once a run instead of once a tile, transposes on the way. */

@@ -156,7 +156,7 @@ rein_status reini_plan_place(reini_plan_maker *p) {
     place_fixed(p);
     for (int s = 0; s < program->n_steps; s++) {
         reini_step *step = &program->step[s];
-        if (step->extent == REIN_STATIC)
+        if (step->extent == REIN_STATIC || step->split)
             continue;
         REINI_TRY(place_tiles(p, step));
         int64_t tiles = (program->extent[step->extent].capacity + program->tile - 1) / program->tile;

@@ -366,6 +366,28 @@ static trial dense_trial(reini_op op, shape s, int rows, int act) {
     return t;
 }
 
+/* Shares of a result, one after the other, give the bits of the whole. */
+static void test_dense_shares(void **state) {
+    static const shape large[] = {{600, 250, 1, 0}, {130, 400, 1, 0}, {64, 64, 1, 0}};
+    static const reini_op ops[] = {REINI_DENSE, REINI_DENSE_DX, REINI_DENSE_DW};
+    static const int rows[] = {1, 32, 61};
+    for (int at = 0; at < COUNT(large) * COUNT(ops) * COUNT(rows); at++) {
+        trial t = dense_trial(ops[at / 3 % 3], large[at / 9], rows[at % 3], at % 6);
+        t.k[7] = t.op == REINI_DENSE_DX;
+        t.accumulate = false;
+        for (int i = 0; i < table_count; i++) {
+            t.parts = 0;
+            result whole = trial_run(&t, tables[i]->run[t.op], false);
+            for (t.parts = 1; t.parts <= 9; t.parts += 2) {
+                result shared = trial_run(&t, tables[i]->run[t.op], false);
+                compare_rows(&t, tables[i]->level, shared, whole, 0);
+                free(shared.at);
+            }
+            free(whole.at);
+        }
+    }
+}
+
 static void test_dense(void **state) {
     for (int s = 0; s < COUNT(shapes); s++) {
         for (int h = 0; h < COUNT(heights); h++) {
@@ -596,6 +618,7 @@ int main(void) {
         cmocka_unit_test(test_sums_over_rows),
         cmocka_unit_test(test_sample_index),
         cmocka_unit_test(test_dense),
+        cmocka_unit_test(test_dense_shares),
         cmocka_unit_test(test_convolution),
         cmocka_unit_test(test_pooling),
         cmocka_unit_test(test_image_copies),

@@ -48,6 +48,7 @@ typedef struct trial {
     int32_t k[8];
     double p[2];
     bool accumulate;
+    int parts; /* 2 and more: that many calls, each with its share of the result */
     int64_t row0;
     const reini_key *key;
     uint64_t seed;
@@ -179,7 +180,10 @@ static inline result trial_rows(const trial *t, reini_kernel *kernel, bool wide,
         write_number(at, i, t->out.dtype, wide, 0.25 * (double)(i % 7));
     make_operands(t, in, wide);
     reini_call call = trial_call(t, in, first, rows, at, wide);
-    kernel(&call);
+    call.parts = t->parts;
+    do
+        kernel(&call);
+    while (++call.part < call.parts);
     assert_true(is_guarded(block, GUARD) && is_guarded(at + bytes, GUARD));
     result y = {out_rows, width, malloc((size_t)(out_rows * width) * sizeof(double) + 1)};
     for (int64_t r = 0; r < out_rows; r++) {

@@ -105,27 +105,45 @@ static void activate(float *y, int64_t rows, int64_t width, int64_t stride, rein
             activations[act](y, (const float *const[]){y}, step, width, NULL);
 }
 
+/* This call's share of n columns, in whole panels. */
+typedef struct cut {
+    int64_t begin, count;
+} cut;
+
+static cut share_of(const reini_call *call, int64_t n, int64_t panel) {
+    if (call->parts <= 1)
+        return (cut){0, n};
+    int64_t panels = (n + panel - 1) / panel;
+    int64_t begin = panels * call->part / call->parts * panel;
+    return (cut){begin, least(panels * (call->part + 1) / call->parts * panel, n) - begin};
+}
+
+enum { PANEL = GEMM_VECTORS * WF_LANES };
+
 static void simd_DENSE(const reini_call *call) {
     dense_shape s = dense_shape_of(call->k);
     int64_t width = s.members * s.out;
-    /* the activation finds its block in the nearest cache */
-    int64_t block = call->rows * width <= 4096 ? call->rows : GEMM_BLOCK;
-    for (int64_t r = 0; r < call->rows; r += block) {
+    cut own = share_of(call, s.out, PANEL); /* of a large layer, which has one member */
+    bool whole = own.count == s.out;
+    /* the activation finds its block in the nearest cache; a large weight is better read once */
+    int64_t block = call->rows * width <= 4096 ? call->rows : call->parts > 0 ? GEMM_HIGH : GEMM_BLOCK;
+    for (int64_t r = 0; r < call->rows && own.count > 0; r += block) {
         int64_t rows = least(block, call->rows - r);
         for (int64_t e = 0; e < s.members; e++) {
-            product(&(gemm){.c = row_out(call, r) + e * s.out,
+            int64_t at = e * s.out + own.begin;
+            product(&(gemm){.c = row_out(call, r) + at,
                             .c_row = call->out.stride,
                             .a = row(call, 0, r) + e * s.x_member,
                             .a_row = call->in[0].stride,
                             .a_k = 1,
-                            .b = (const float *)call->in[1].at + e * s.in * s.out,
+                            .b = (const float *)call->in[1].at + e * s.in * s.out + own.begin,
                             .b_row = s.out,
                             .m = rows,
-                            .n = s.out,
+                            .n = own.count,
                             .k = s.in,
-                            .bias = s.has_bias ? (const float *)call->in[2].at + e * s.out : NULL});
+                            .bias = s.has_bias ? (const float *)call->in[2].at + at : NULL});
         }
-        activate(row_out(call, r), rows, width, call->out.stride, s.act);
+        activate(row_out(call, r) + own.begin, rows, whole ? width : own.count, call->out.stride, s.act);
     }
 }
 
@@ -148,24 +166,28 @@ static void transpose(float *wt, int64_t wt_row, const float *w, int64_t w_row, 
 enum { WHOLE_ROWS = 32, WHOLE_OUT = 1024 };
 
 /* dx = dy w' for a large w (in x out), which is read once in its order: dx' = w dy', a few of its rows at a time. */
-static void whole_dx(const reini_call *call, int64_t r, int64_t rows) {
-    int64_t in = call->k[0], out = call->k[1];
+static void whole_dx(const reini_call *call, cut own, int64_t r, int64_t rows) {
+    int64_t out = call->k[1];
     _Alignas(64) float turned[WHOLE_OUT * WHOLE_ROWS]; /* dy' (out x rows) */
     _Alignas(64) float part[GEMM_HIGH * WHOLE_ROWS];   /* of dx' */
     REINI_ASSERT(out <= WHOLE_OUT);
     transpose(turned, WHOLE_ROWS, row(call, 0, r), call->in[0].stride, rows, out);
-    for (int64_t i = 0; i < in; i += GEMM_HIGH) {
-        int64_t high = least(GEMM_HIGH, in - i);
+    for (int64_t i = own.begin; i < own.begin + own.count; i += GEMM_HIGH) {
+        const float *w = (const float *)call->in[1].at + i * out;
+        int64_t high = least(GEMM_HIGH, own.begin + own.count - i);
+        int64_t next = least(GEMM_HIGH, own.begin + own.count - i - high);
+        fetch ahead = fetch_of(w + high * out, out, next, out, high, rows);
         gemm_run(&(gemm){.c = part,
                          .c_row = WHOLE_ROWS,
-                         .a = (const float *)call->in[1].at + i * out,
+                         .a = w,
                          .a_row = out,
                          .a_k = 1,
                          .b = turned,
                          .b_row = WHOLE_ROWS,
                          .m = high,
                          .n = rows,
-                         .k = out});
+                         .k = out,
+                         .ahead = next > 0 ? &ahead : NULL});
         transpose(row_out(call, r) + i, call->out.stride, part, WHOLE_ROWS, high, rows);
     }
 }
@@ -173,7 +195,7 @@ static void whole_dx(const reini_call *call, int64_t r, int64_t rows) {
 static void simd_DENSE_DX(const reini_call *call) {
     dense_shape s = dense_shape_of(call->k);
     for (int64_t r = 0; call->k[7] && r < call->rows; r += WHOLE_ROWS)
-        whole_dx(call, r, least(WHOLE_ROWS, call->rows - r));
+        whole_dx(call, share_of(call, s.in, GEMM_HIGH), r, least(WHOLE_ROWS, call->rows - r));
     if (call->k[7])
         return;
     for (int64_t e = 0; e < s.members; e++) {
@@ -294,9 +316,10 @@ static void few_dw(const gemm *transposed, float *dw) {
 static void simd_DENSE_DW(const reini_call *call) {
     dense_shape s = dense_shape_of(call->k);
     int64_t x_row = call->in[0].stride, dy_row = call->in[1].stride;
-    for (int64_t e = 0; e < s.members; e++) {
-        float *dw = (float *)call->out.at + e * s.in * s.out;
-        const float *x = row(call, 0, 0) + e * s.x_member, *dy = row(call, 1, 0) + e * s.out;
+    cut own = share_of(call, s.in, GEMM_HIGH); /* of a large layer, which has one member and many outputs */
+    for (int64_t e = 0; e < s.members && own.count > 0; e++) {
+        float *dw = (float *)call->out.at + (e * s.in + own.begin) * s.out;
+        const float *x = row(call, 0, 0) + e * s.x_member + own.begin, *dy = row(call, 1, 0) + e * s.out;
         gemm plain = {.c = dw,
                       .c_row = s.out,
                       .a = x,
@@ -304,7 +327,7 @@ static void simd_DENSE_DW(const reini_call *call) {
                       .a_k = x_row,
                       .b = dy,
                       .b_row = dy_row,
-                      .m = s.in,
+                      .m = own.count,
                       .n = s.out,
                       .k = call->rows,
                       .add = call->accumulate};

@@ -8,6 +8,28 @@
  * b, broadcasts MR elements of a, and does MR NV multiply-adds.
  */
 
+/* A matrix that will be wanted next, fetched from memory a few lines of the cache at a time while another is worked on. */
+typedef struct fetch {
+    const float *at;
+    int64_t row, width, left; /* between rows, of a row, and rows from `at` on; 0: nothing is fetched */
+    int64_t column;           /* in the row at `at` */
+    int64_t share;            /* lines at a time */
+} fetch;
+
+enum { CACHE_LINE = 16 }; /* numbers */
+
+static void fetch_some(fetch *f) {
+    for (int64_t i = 0; i < f->share && f->left > 0; i++) {
+        __builtin_prefetch(f->at + f->column, 0, 2);
+        f->column += CACHE_LINE;
+        if (f->column >= f->width) {
+            f->column = 0;
+            f->at += f->row;
+            f->left--;
+        }
+    }
+}
+
 typedef struct gemm {
     float *c;
     int64_t c_row; /* elements between rows of c */
@@ -21,6 +43,7 @@ typedef struct gemm {
     const float
         *y; /* laid out as c, n a multiple of the lanes: multiply by act's derivative at value y; or NULL */
     rein_activation act;
+    fetch *ahead; /* what each block fetches some of, or NULL */
 } gemm;
 
 /* dy times the derivative of tanh or relu where its value is y, as TANH_GRAD and RELU_GRAD compute it */
@@ -49,6 +72,8 @@ WIDE_INLINE void gemm_block(const gemm *g, const int mr, const int nv, int64_t i
     wf sum[16][4];
     float *c = g->c + i * g->c_row + j;
     const float *a = g->a + i * g->a_row, *b = g->b + j;
+    if (g->ahead)
+        fetch_some(g->ahead);
     if (g->add) {
 #pragma GCC unroll 16
         for (int x = 0; x < mr; x++)
@@ -170,8 +195,16 @@ static void gemm_panels(const gemm *g) {
 }
 
 /* Large matrices are cut so that memory is walked in order: lines of c, or of b, that lie far apart would each need a
- * page of their own. A chain of sums goes on through c, so that no bit changes. */
+ * page of their own. A chain of sums goes on through c, so that no bit changes. While one piece is worked on the next one
+ * is fetched. */
 enum { GEMM_HIGH = 48, GEMM_DEEP = 128, GEMM_LARGE = 1 << 17 };
+
+/* So that the blocks of a product (m x n) together fetch rows x width numbers. */
+static fetch fetch_of(const float *at, int64_t row, int64_t rows, int64_t width, int64_t m, int64_t n) {
+    int64_t blocks = (m + 5) / 6 * ((n + GEMM_VECTORS * WF_LANES - 1) / (GEMM_VECTORS * WF_LANES));
+    int64_t lines = rows * ((width + CACHE_LINE - 1) / CACHE_LINE);
+    return (fetch){.at = at, .row = row, .width = width, .left = rows, .share = lines / blocks + 1};
+}
 
 /* Rows of c in bands, all their columns at once. */
 static void gemm_bands(const gemm *g) {
@@ -180,11 +213,18 @@ static void gemm_bands(const gemm *g) {
         return;
     }
     gemm band = *g;
+    fetch ahead;
     for (int64_t i = 0; i < g->m; i += GEMM_HIGH) {
+        int64_t next = least(GEMM_HIGH, g->m - i - GEMM_HIGH);
         band.m = least(GEMM_HIGH, g->m - i);
         band.c = g->c + i * g->c_row;
         band.a = g->a + i * g->a_row;
         band.y = g->y ? g->y + i * g->c_row : NULL;
+        band.ahead = NULL;
+        if (next > 0) {
+            ahead = fetch_of(band.c + GEMM_HIGH * g->c_row, g->c_row, next, g->n, band.m, g->n);
+            band.ahead = &ahead;
+        }
         gemm_panels(&band);
     }
 }
@@ -195,11 +235,16 @@ static void gemm_run(const gemm *g) {
         return;
     }
     gemm slice = *g;
+    fetch ahead;
     for (int64_t k = 0; k < g->k; k += GEMM_DEEP) {
+        int64_t next = least(GEMM_DEEP, g->k - k - GEMM_DEEP);
         slice.k = least(GEMM_DEEP, g->k - k);
         slice.y = k + slice.k == g->k ? g->y : NULL;
-        for (int64_t at = 0; at < slice.k * g->n && g->b_row == g->n; at += 16)
-            __builtin_prefetch(slice.b + at, 0, 2);
+        slice.ahead = NULL;
+        if (next > 0 && g->m * g->n < GEMM_LARGE) {
+            ahead = fetch_of(slice.b + GEMM_DEEP * g->b_row, g->b_row, next, g->n, g->m, g->n);
+            slice.ahead = &ahead;
+        }
         gemm_bands(&slice);
         slice.a += GEMM_DEEP * g->a_k;
         slice.b += GEMM_DEEP * g->b_row;
