@@ -47,6 +47,8 @@ static inline const char *command_output(int id, const char *which) {
 /* Starts `REIN_BINARY argv[1] ...` in the test's directory; its id names the outputs. stdout_to NULL = a file. */
 static inline pid_t command_start(char **argv, const char *stdout_to, int *id) {
     posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t stops;
     pid_t pid;
     *id = command_count++;
     int flags = O_WRONLY | O_CREAT | O_TRUNC;
@@ -58,8 +60,16 @@ static inline pid_t command_start(char **argv, const char *stdout_to, int *id) {
         posix_spawn_file_actions_addopen(&actions, 1, command_output(*id, "out"), flags, 0600);
     posix_spawn_file_actions_addopen(&actions, 2, command_output(*id, "err"), flags, 0600);
     posix_spawn_file_actions_addchdir_np(&actions, temp_dir);
-    if (posix_spawn(&pid, REIN_BINARY, &actions, NULL, argv, environ) != 0)
+    /* tests that were started in the background ignore Ctrl-C; what they start shall not */
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGINT);
+    sigaddset(&stops, SIGTERM);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setsigdefault(&attributes, &stops);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+    if (posix_spawn(&pid, REIN_BINARY, &actions, &attributes, argv, environ) != 0)
         abort();
+    posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return pid;
 }
