@@ -12,6 +12,8 @@
 
 const rein_preset reini_presets_games[] = {
     {"dqn", "MinAtar/Breakout-*", "tuned", "MinAtar's own recipe with Adam", DQN_MINATAR},
+    {"dqn", "MinAtar/Breakout-*", "quick", "300k steps, with three-step returns and double Q",
+     DQN_MINATAR " steps=3e5 exploration_fraction=0.33333 n_step=3 double_q=true"},
     {"dqn", "MinAtar/SpaceInvaders-*", "tuned", "MinAtar's own recipe with Adam", DQN_MINATAR},
     {0},
 };
