@@ -25,6 +25,7 @@ ROWS = (
     [(algo, env, 300_000, 3, ["--dtype=bf16"]) for algo in ("sac", "td3") for env in ROBOTS]
     + [(algo, env, 1_000_000, 3, []) for algo in ("ppo", "trpo") for env in ROBOTS]
     + [("dqn", "MinAtar/" + game, 1_000_000, 2, []) for game in ("Breakout-v1", "SpaceInvaders-v1")]
+    + [("dqn", "MinAtar/Breakout-v1", 300_000, 2, ["--preset=quick"])]
     + [("sac", "HalfCheetah-v4", 1_000_000, 1, ["--dtype=bf16"])]
 )
 
