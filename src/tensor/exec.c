@@ -49,7 +49,8 @@ struct rein_exec {
     int64_t rows[REINI_EXTENTS];
     bool dirty;             /* fixed addresses must be filled in again */
     const segment *current; /* what the workers are at */
-    int current_lanes;      /* or parts */
+    int current_lanes;
+    int current_parts; /* of a step over all rows */
 };
 
 static size_t real_size(const rein_exec *e) {
@@ -429,16 +430,16 @@ static void run_part(void *user, int part, int worker) {
     call->row0 = 0;
     call->accumulate = false;
     call->part = part;
-    call->parts = e->current_lanes;
+    call->parts = e->current_parts;
     e->program->work[seg->step->first].kernel(call);
 }
 
 /* Two shares for each worker, so that a fast one can help a slow one. */
 static void run_split(rein_exec *e, const segment *seg) {
     e->current = seg;
-    e->current_lanes = e->workers > 1 ? 2 * e->workers : 1;
+    e->current_parts = e->workers > 1 ? 2 * e->workers : 1;
     if (e->rows[seg->step->extent] > 0)
-        rein_pool_run(e->pool, e->current_lanes, run_part, e);
+        rein_pool_run(e->pool, e->current_parts, run_part, e);
     else if (seg->sums > 0)
         memset(e->sum[seg->first_sum].target, 0, (size_t)e->sum[seg->first_sum].node->width * real_size(e));
 }

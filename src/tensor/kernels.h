@@ -170,8 +170,8 @@ typedef struct reini_call {
     int32_t rows;     /* live rows of the tile; 1 for static ops */
     bool accumulate;  /* ROWS kinds: add to out */
     int64_t row0;     /* number of the tile's first row */
-    int32_t part,
-        parts; /* parts > 1: only this share of the result's columns, or of a weight gradient's rows */
+    /* steps over all rows: this call's share of the result's columns, or of a weight gradient's rows; else parts is 0 */
+    int32_t part, parts;
 } reini_call;
 
 typedef void reini_kernel(const reini_call *call);

@@ -30,8 +30,8 @@
 #include <string.h>
 #include "algo/language/dpo_loss.h"
 #define REINI_LM_RATE "1e-6"
-#include "algo/language/pair_metrics.h"
 #include "algo/language/lm_source.h"
+#include "algo/language/pair_metrics.h"
 #include "algo/language/preference_run.h"
 
 #define DPO_OWN_FIELDS(F, E)                                                                                 \

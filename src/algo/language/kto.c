@@ -22,8 +22,8 @@
 #include <string.h>
 #define REINI_LM_RATE  "1e-6"
 #define REINI_LM_ORDER "sequential"
-#include "algo/language/pair_metrics.h"
 #include "algo/language/lm_source.h"
+#include "algo/language/pair_metrics.h"
 #include "algo/language/preference_run.h"
 
 #define KTO_OWN_FIELDS(F, E)                                                                                 \

@@ -27,8 +27,8 @@
 #define REINI_LM_WARMUP   "0.03"
 #define REINI_LM_LENGTH   "192"
 #define REINI_LM_BATCH    "1"
-#include "algo/language/made_candidates.h"
 #include "algo/language/lm_source.h"
+#include "algo/language/made_candidates.h"
 #include "algo/language/preference_run.h"
 
 #define RRHF_OWN_FIELDS(F, E)                                                                                \

@@ -8,7 +8,7 @@ typedef struct adam_constants {
  * numbers, where arithmetic is ten times slower. A mean this small moves no parameter, whatever the root beside it. */
 #define NEGLIGIBLE_MEAN   1e-30f
 #define NEGLIGIBLE_SQUARE 1e-37f
-#define NEGLIGIBLE_SLOPE  4e-18f /* (1 - beta2) times its square is below that */
+#define NEGLIGIBLE_SLOPE  4e-18f /* of which a share of the square would be subnormal */
 
 WIDE_INLINE wf without_less(wf x, float negligible) {
     return wf_select(wf_lt(wf_abs(x), wf_set1(negligible)), wf_set1(0), x);
