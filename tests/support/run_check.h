@@ -144,21 +144,26 @@ static inline pid_t run_start_child(const reini_algo *algo, const rein_train_opt
 }
 
 /* starts a run and kills it at random moments, within `most` microseconds, until it gets through; returns how
- * often it was killed. Each time it gets a little longer: on a busy machine a run may need all of `most` to begin. */
+ * often it was killed, at least once: a run that was never hit starts over with half the time. After a kill it gets
+ * a little longer: on a busy machine a run may need all of `most` to begin. */
 static inline int run_kill_until_done(const reini_algo *algo, rein_train_opts start, uint32_t most,
                                       rein_rng *rng) {
-    for (int kills = 0;; kills++) {
+    for (int kills = 0, how;;) {
         rein_train_opts opts = run_has(start.out, "config.json") ? run_resume(start.out) : start;
-        int how;
         pid_t child = run_start_child(algo, &opts);
         usleep(rein_rng_below(rng, most));
         kill(child, SIGKILL);
         assert_int_equal(waitpid(child, &how, 0), child);
-        if (WIFEXITED(how)) {
-            assert_int_equal(WEXITSTATUS(how), REIN_OK);
-            return kills;
+        if (WIFSIGNALED(how)) {
+            kills++;
+            most += most / 16;
+            continue;
         }
-        most += most / 16;
+        assert_int_equal(WEXITSTATUS(how), REIN_OK);
+        if (kills > 0)
+            return kills;
+        temp_remove(start.out);
+        most = most / 2 + 1;
     }
 }
 

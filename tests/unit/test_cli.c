@@ -354,6 +354,20 @@ static void wait_for_file(const char *name) {
     assert_int_equal(access(temp_path(name), R_OK), 0);
 }
 
+/* until the command has said this on stderr */
+static void wait_for_words(int id, const char *words) {
+    bool said = false;
+    for (int i = 0; i < 6000 && !said; i++) {
+        usleep(10000);
+        char *text =
+            access(command_output(id, "err"), R_OK) == 0 ? temp_read(command_output(id, "err"), NULL) : NULL;
+        said = text && strstr(text, words);
+        free(text);
+    }
+    if (!said)
+        fail_msg("\"%s\" was not said", words);
+}
+
 static void interrupt_and_resume(int signal, const char *dir) {
     char *argv[] = {
         (char *)"rein",  (char *)"train", (char *)"ppo",     (char *)"--env", (char *)"CartPole-v1",
@@ -377,11 +391,10 @@ static void interrupt_and_resume(int signal, const char *dir) {
     command_release(&c);
     pid_t again = command_start(
         (char *[]){(char *)"rein", (char *)"train", (char *)"--resume", (char *)dir, NULL}, NULL, &id);
-    usleep(500000);
+    wait_for_words(id, "continuing at");
     kill(again, signal);
     c = command_finish(again, id);
     assert_int_equal(c.code, 128 + signal);
-    assert_non_null(strstr(c.err, "continuing at"));
     command_release(&c);
 }
 
