@@ -125,6 +125,7 @@ static void simd_DENSE(const reini_call *call) {
     int64_t width = s.members * s.out;
     cut own = share_of(call, s.out, PANEL); /* of a large layer, which has one member */
     bool whole = own.count == s.out;
+    bool relu = s.act == REIN_ACT_RELU && own.count > FEW && own.count % WF_LANES == 0; /* by gemm_block */
     /* the activation finds its block in the nearest cache; a large weight is better read once */
     int64_t block = call->rows * width <= 4096 ? call->rows : call->parts > 0 ? GEMM_HIGH : GEMM_BLOCK;
     for (int64_t r = 0; r < call->rows && own.count > 0; r += block) {
@@ -141,9 +142,11 @@ static void simd_DENSE(const reini_call *call) {
                             .m = rows,
                             .n = own.count,
                             .k = s.in,
-                            .bias = s.has_bias ? (const float *)call->in[2].at + at : NULL});
+                            .bias = s.has_bias ? (const float *)call->in[2].at + at : NULL,
+                            .relu = relu});
         }
-        activate(row_out(call, r) + own.begin, rows, whole ? width : own.count, call->out.stride, s.act);
+        activate(row_out(call, r) + own.begin, rows, whole ? width : own.count, call->out.stride,
+                 relu ? REIN_ACT_IDENTITY : s.act);
     }
 }
 

@@ -43,6 +43,7 @@ typedef struct gemm {
     const float
         *y; /* laid out as c, n a multiple of the lanes: multiply by act's derivative at value y; or NULL */
     rein_activation act;
+    bool relu;    /* of the sums; n a multiple of the lanes */
     fetch *ahead; /* what each block fetches some of, or NULL */
 } gemm;
 
@@ -118,6 +119,12 @@ WIDE_INLINE void gemm_block(const gemm *g, const int mr, const int nv, int64_t i
         GEMM_SLOPE(REIN_ACT_TANH);
     } else if (!partial && g->y && g->act == REIN_ACT_RELU) {
         GEMM_SLOPE(REIN_ACT_RELU);
+    } else if (!partial && g->relu) {
+#pragma GCC unroll 16
+        for (int x = 0; x < mr; x++)
+#pragma GCC unroll 4
+            for (int v = 0; v < nv; v++)
+                sum[x][v] = wf_relu(sum[x][v]);
     }
 #pragma GCC unroll 16
     for (int x = 0; x < mr; x++)
@@ -240,6 +247,7 @@ static void gemm_run(const gemm *g) {
         int64_t next = least(GEMM_DEEP, g->k - k - GEMM_DEEP);
         slice.k = least(GEMM_DEEP, g->k - k);
         slice.y = k + slice.k == g->k ? g->y : NULL;
+        slice.relu = k + slice.k == g->k && g->relu;
         slice.ahead = NULL;
         if (next > 0 && g->m * g->n < GEMM_LARGE) {
             ahead = fetch_of(slice.b + GEMM_DEEP * g->b_row, g->b_row, next, g->n, g->m, g->n);

@@ -33,7 +33,7 @@ WIDE_INLINE void adam_lanes(float *param, float *m, float *v, const float *grad,
     wf kept = wf_mul(load_some(param, lanes), k.kept);
     store_some(m, mean, lanes);
     store_some(v, square, lanes);
-    store_some(param, wf_sub(kept, wf_div(wf_mul(k.rate, mean), root)), lanes);
+    store_some(param, wf_sub(kept, wf_ratio(wf_mul(k.rate, mean), root)), lanes);
 }
 
 static void vector_adam(float *param, float *m, float *v, const float *grad, int64_t n,
@@ -68,7 +68,7 @@ static void vector_rmsprop(float *param, float *v, const float *grad, int64_t n,
          wf square =
              without_less(wf_fma(kept, LOAD(v), wf_mul(rest, wf_mul(slope, slope))), NEGLIGIBLE_SQUARE);
          wf root = wf_add(wf_root(square), floor); STORE(v, square);
-         STORE(param, wf_sub(LOAD(param), wf_div(wf_mul(step, g), root))););
+         STORE(param, wf_sub(LOAD(param), wf_ratio(wf_mul(step, g), root))););
 }
 
 /* Sums in double: element i in strand i % STRANDS, the strands joined in halves. */

@@ -59,6 +59,13 @@ WIDE_INLINE wf wf_max(wf a, wf b) {
 WIDE_INLINE wf wf_sqrt(wf x) {
     return _mm512_sqrt_ps(x);
 }
+/* to 2^-14 of themselves; of 0: infinity */
+WIDE_INLINE wf wide_reciprocal_near(wf x) {
+    return _mm512_rcp14_ps(x);
+}
+WIDE_INLINE wf wide_root_reciprocal_near(wf x) {
+    return _mm512_rsqrt14_ps(x);
+}
 WIDE_INLINE wf wf_round(wf x) {
     return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }

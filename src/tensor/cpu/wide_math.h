@@ -20,21 +20,28 @@
 #define WF_FMA1(a, b, constant) wf_fma(a, b, wf_set1(constant))
 
 /* sqrt x for x >= 0, 1 ulp where x and the root are normal; infinity counts as the largest float. At
- * level 2 by Newton's method, since the hardware's root takes 19 cycles. */
+ * level 2 by a step of Newton's method, since the hardware's root takes 19 cycles. */
 WIDE_INLINE wf wf_root(wf x) {
 #if WIDE_LEVEL == 2
     /* small ones are raised by 2^60: what they leave over would be a subnormal number, ten times slower */
     wm small = wf_lt(x, wf_set1(1e-28f));
     x = wf_select(small, wf_mul(x, wf_set1(0x1p60f)), wf_min(wf_set1(3.4028235e38f), x));
-    wf half = wf_mul(x, wf_set1(0.5f)), three_halves = wf_set1(1.5f);
-    wf y = wf_from_bits(wi_sub(wi_set1(0x5F375A86), wi_shift_right(wf_bits(x), 1))); /* about 1 / sqrt x */
-    y = wf_mul(y, wf_fnma(wf_mul(half, y), y, three_halves));
-    y = wf_mul(y, wf_fnma(wf_mul(half, y), y, three_halves));
-    wf root = wf_mul(x, y);
+    wf y = wf_min(wide_root_reciprocal_near(x), wf_set1(0x1p100f)), root = wf_mul(x, y);
     root = wf_fma(wf_mul(y, wf_set1(0.5f)), wf_fnma(root, root, x), root);
     return wf_select(small, wf_mul(root, wf_set1(0x1p-30f)), root);
 #else
     return wf_sqrt(x);
+#endif
+}
+
+/* x / y, 1 ulp where both and the quotient are normal and y is below 2^126; y is not 0. At level 2 by a step of Newton's
+ * method, since the hardware's division takes 16 cycles. */
+WIDE_INLINE wf wf_ratio(wf x, wf y) {
+#if WIDE_LEVEL == 2
+    wf near = wide_reciprocal_near(y), q = wf_mul(x, near);
+    return wf_fma(wf_fnma(q, y, x), near, q);
+#else
+    return wf_div(x, y);
 #endif
 }
 
