@@ -19,7 +19,7 @@
 #include "tensor/optim_state.h"
 
 /* Workers share a step in pieces of a fixed size, so that the order of sums does not depend on how many there are. */
-enum { PIECE = 16384, LARGE = 1 << 22 /* floats, from where on large pages pay */ };
+enum { PIECE = 16384, LARGE = 1 << 19 /* floats, from where on large pages pay */ };
 
 typedef struct range {
     int64_t offset, count; /* elements of the store */

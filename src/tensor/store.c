@@ -8,7 +8,7 @@
 #include "base/huge_pages.h"
 #include "tensor/graph.h"
 
-enum { LARGE = 1 << 24 /* bytes, from where on large pages pay */ };
+enum { LARGE = 1 << 21 /* bytes, from where on large pages pay */ };
 
 /* ---- layouts ------------------------------------------------------------------------------------------- */
 

@@ -176,25 +176,42 @@ static conv_shape conv_shape_of(const int32_t *k) {
     return s;
 }
 
+/* The rows of the weight that stay in the nearest cache while all places of an image go by; a chain of sums goes on
+ * through the result. */
+enum { CONV_DEPTH = 128 };
+
+/* Part [k, k + g->run) of g->count lines of every window, from line u on. */
+static void conv_slice(const reini_call *call, const conv_shape *s, runs *g, int64_t r, int64_t u,
+                       int64_t k) {
+    g->b = (const float *)call->in[1].at + (u * s->run + k) * s->out;
+    g->add = u + k > 0;
+    for (int64_t i = 0; i < s->high; i++) {
+        g->a = row(call, 0, r) + (i * s->stride + u) * s->line + k;
+        g->c = row_out(call, r) + i * s->wide * s->out;
+        runs_product(g);
+    }
+}
+
 static void simd_CONV(const reini_call *call) {
     conv_shape s = conv_shape_of(call->k);
     runs g = {.c_row = s.out,
               .a_row = s.step,
               .a_k = 1,
               .a_line = s.line,
-              .run = s.run,
-              .count = s.kernel,
-              .b = call->in[1].at,
               .b_row = s.out,
               .m = s.wide,
               .n = s.out,
               .bias = call->k[7] ? call->in[2].at : NULL};
+    int64_t lines = s.run < CONV_DEPTH ? CONV_DEPTH / s.run : 1,
+            parts = (s.run + CONV_DEPTH - 1) / CONV_DEPTH;
+    int64_t part = (s.run + parts - 1) / parts;
     for (int64_t r = 0; r < call->rows; r++) {
-        for (int64_t i = 0; i < s.high; i++) {
-            g.a = row(call, 0, r) + i * s.stride * s.line;
-            g.c = row_out(call, r) + i * s.wide * s.out;
-            runs_product(&g);
-        }
+        for (int64_t u = 0; u < s.kernel; u += lines)
+            for (int64_t k = 0; k < s.run; k += part) {
+                g.count = least(lines, s.kernel - u);
+                g.run = least(part, s.run - k);
+                conv_slice(call, &s, &g, r, u, k);
+            }
         activate(row_out(call, r), 1, call->out.width, call->out.width, (rein_activation)call->k[6]);
     }
 }
@@ -215,7 +232,7 @@ static void simd_CONV_DX(const reini_call *call) {
         float *dx = row_out(call, r);
         EACH(call->out.width, STORE(dx, wf_zero()););
         for (int64_t at = 0; at < s.high * s.kernel * s.kernel; at++) {
-            int64_t i = at / (s.kernel * s.kernel), pixel = at % (s.kernel * s.kernel);
+            int64_t pixel = at / s.high, i = at % s.high;
             g.a = row(call, 0, r) + i * s.wide * s.out;
             g.b = (const float *)call->in[1].at + pixel * s.channels;
             g.c = dx + (i * s.stride + pixel / s.kernel) * s.line + pixel % s.kernel * s.channels;

@@ -84,9 +84,12 @@ static double join_strands(double *strand) {
 static double vector_sum_squares(const float *x, int64_t n) {
     double strand[STRANDS] = {0};
     int64_t i = 0;
-    for (; i + STRANDS <= n; i += STRANDS)
+    for (; i + STRANDS <= n; i += STRANDS) {
+        __builtin_prefetch(x + i + 4 * AHEAD);
+        __builtin_prefetch(x + i + 4 * AHEAD + STRANDS / 2);
         for (int s = 0; s < STRANDS; s++)
             strand[s] += (double)x[i + s] * (double)x[i + s];
+    }
     for (int s = 0; i < n; i++, s++)
         strand[s] += (double)x[i] * (double)x[i];
     return join_strands(strand);
