@@ -26,7 +26,7 @@
 extern "C" {
 #endif
 
-#define REIN_ENV_ABI 2
+#define REIN_ENV_ABI 3
 
 /* ---- spaces ------------------------------------------------------------------------------------------- */
 
@@ -107,9 +107,10 @@ typedef struct rein_env_type {
     /* Optional: which of the `logits` discrete actions are allowed (1) in a state. */
     void (*mask)(const void *config, const void *state, uint8_t *mask);
     /* Optional fast path: step + observe for n environments with contiguous states, without resets:
-     * fills reward, terminated, truncated (as rein_step) and obs of rows [0, n). Must equal `step` bit for bit. */
-    void (*step_range)(const void *config, void *states, const void *actions, int n, float *reward,
-                       uint8_t *terminated, uint8_t *truncated, void *obs);
+     * fills reward, terminated, truncated (as rein_step) and obs of rows [0, n). Environment i draws from rng[i].
+     * Must equal `step` bit for bit, streams included. */
+    void (*step_range)(const void *config, void *states, rein_rng *rng, const void *actions, int n,
+                       float *reward, uint8_t *terminated, uint8_t *truncated, void *obs);
 
     /* Only for environments whose state is not plain data (simulators, bridges): state_size is the size of
      * the buffer `save` fills; the vector passes the handle of `create` wherever a state is expected. */

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <rein/env.h>
 #include "base/levels.h"
 
 /* ---- step_range from the step of one environment ------------------------------------------------------- */
@@ -15,9 +16,9 @@
 
 /* Parameters of rein_env_type.step_range. */
 #define REINI_RANGE_PARAMS                                                                                   \
-    const void *config, void *states, const void *actions, int n, float *reward, uint8_t *terminated,        \
-        uint8_t *truncated, void *obs
-#define REINI_RANGE_ARGS (config, states, actions, n, reward, terminated, truncated, obs)
+    const void *config, void *states, rein_rng *rng, const void *actions, int n, float *reward,              \
+        uint8_t *terminated, uint8_t *truncated, void *obs
+#define REINI_RANGE_ARGS (config, states, rng, actions, n, reward, terminated, truncated, obs)
 
 /*
  * Defines `name_range`, a step_range for environments with one action of action_type and obs_size numbers per
@@ -47,5 +48,10 @@
         memset(truncated, 0, (size_t)n);                                                                     \
     }                                                                                                        \
     REINI_FOR_LEVELS(name##_range, (REINI_RANGE_PARAMS), REINI_RANGE_ARGS)
+
+/* ---- draws of many environments ------------------------------------------------------------------------ */
+
+/* word[i] = rein_rng_next(&rng[i]) for i in [0, n); env_draws.c. */
+void reini_draw_each(rein_rng *rng, int n, uint32_t *word);
 
 #endif

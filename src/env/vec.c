@@ -216,8 +216,8 @@ static const void *clipped_actions(rein_vec *vec, int begin, int count, const re
 static void advance(rein_vec *vec, int begin, int count, const void *actions, const rein_slab *slab) {
     const rein_env_type *type = vec->type;
     if (type->step_range && !vec->handles) {
-        type->step_range(vec->config, state_of(vec, begin), actions, count, slab->reward + begin,
-                         slab->terminated + begin, slab->truncated + begin,
+        type->step_range(vec->config, state_of(vec, begin), vec->rng + begin, actions, count,
+                         slab->reward + begin, slab->terminated + begin, slab->truncated + begin,
                          row(slab->obs, vec->obs_bytes, begin));
         return;
     }
@@ -328,19 +328,24 @@ static bool eight_clear(const uint8_t *a, const uint8_t *b) {
     return (x | y) == 0;
 }
 
-/* Finishes the episodes that ended among `count` environments from `begin`. */
+/* Finishes the episodes that ended among `count` environments from `begin`, at most BLOCK. Those of eight with any are
+ * listed first, without a branch: which ones end nothing could predict. */
 static void finish_ended(rein_vec *vec, int begin, int count, const rein_slab *slab) {
     const uint8_t *terminated = slab->terminated + begin, *truncated = slab->truncated + begin;
+    int ended[BLOCK], n = 0;
     for (int first = 0; first < count; first += 8) {
         int end = first + 8;
         if (end > count)
             end = count;
         else if (eight_clear(terminated + first, truncated + first))
             continue;
-        for (int i = first; i < end; i++)
-            if (terminated[i] | truncated[i])
-                finish_episode(vec, begin + i, slab);
+        for (int i = first; i < end; i++) {
+            ended[n] = begin + i;
+            n += (terminated[i] | truncated[i]) != 0;
+        }
     }
+    for (int k = 0; k < n; k++)
+        finish_episode(vec, ended[k], slab);
 }
 
 void rein_vec_step(rein_vec *vec, int begin, int end, const rein_slab *slab) {

@@ -37,7 +37,7 @@ static void test_defaults(void **state) {
             compare(type, NULL, n, 30);
         compared++;
     }
-    assert_int_equal(compared, 5);
+    assert_int_equal(compared, 15);
 }
 
 /* A config in which every number lies somewhere near its default and every choice is the last. */

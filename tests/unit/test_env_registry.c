@@ -120,8 +120,8 @@ static void mask(const void *config, const void *state, uint8_t *mask) {
     mask[0] = mask[1] = 1;
 }
 
-static void step_range(const void *config, void *states, const void *actions, int n, float *reward,
-                       uint8_t *terminated, uint8_t *truncated, void *obs) {
+static void step_range(const void *config, void *states, rein_rng *rng, const void *actions, int n,
+                       float *reward, uint8_t *terminated, uint8_t *truncated, void *obs) {
 }
 
 static void *create(const void *config) {

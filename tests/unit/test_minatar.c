@@ -62,6 +62,51 @@ static void test_action_sets(void **state) {
     }
 }
 
+/* ---- many at once -------------------------------------------------------------------------------------------------- */
+
+/* Outputs of more environments than a block, stepped in ranges of at most `most`, and the states and streams after. */
+static uint64_t play_split(const rein_env_type *type, const minatar_config *config, int most) {
+    enum { MANY = 150 };
+    env_rig rig = rig_make(type, &(rein_vec_opts){.n = MANY, .seed = 11, .config = config});
+    uint64_t hash = 0xCBF29CE484222325u;
+    for (int t = 0; t < 150; t++) {
+        rig_draw(&rig);
+        for (int i = 0; i < MANY; i += most)
+            rein_vec_step(rig.vec, i, i + most < MANY ? i + most : MANY, &rig.slab);
+        hash = rig_hash(&rig, hash);
+    }
+    size_t size = rein_vec_save_size(rig.vec);
+    void *saved = rig_array(size, 1);
+    rein_vec_save(rig.vec, saved);
+    hash = rig_hash_bytes(hash, saved, size);
+    free(saved);
+    rig_free(&rig);
+    return hash;
+}
+
+/* Environments that are stepped together, in whatever ranges and at every instruction-set level, play the games that
+ * they play one by one. */
+static void test_together(void **state) {
+    static const char probability[][8] = {"0.1", "0.9999"};
+    for (int k = 0; k < 2 * GAMES; k++) {
+        const rein_env_type *together = rein_env_find(k % 2 == 0 ? games[k / 2].all : games[k / 2].minimal);
+        rein_env_type lone = *together;
+        lone.step_range = NULL;
+        for (int p = 0; p < 2; p++) {
+            minatar_config config;
+            rein_fields_default(together->fields, together->n_fields, &config);
+            assert_ok(rein_fields_set(together->fields, together->n_fields, &config, "sticky_action_prob",
+                                      probability[p]));
+            uint64_t expected = play_split(&lone, &config, 150);
+            for (int level = REINI_ISA_PORTABLE; level <= REINI_ISA_AVX512; level++) {
+                reini_isa_cap(level);
+                assert_true(play_split(together, &config, level == REINI_ISA_AVX2 ? 37 : 150) == expected);
+            }
+            reini_isa_cap(-1);
+        }
+    }
+}
+
 /* ---- settings ------------------------------------------------------------------------------------------------------ */
 
 /* Where something lies in a row of a channel, -1 = nowhere. */
@@ -136,7 +181,7 @@ static void test_surfaces_for_ever(void **state) {
         const int32_t action = t % 2 == 0 ? MINATAR_UP : MINATAR_DOWN;
         s.fish.count = s.subs.count = s.bullets.count = s.divers.count = 0;
         s.surfaced &= t > 0;
-        rein_step step = seaquest_step_all(&config, &s, &action, &rng);
+        rein_step step = seaquest_v0_step(&config, &s, &action, &rng);
         assert_false(step.terminated);
         assert_true(step.reward == (t == 0 ? 10 : 0));
         assert_int_equal(s.crew, -1 - t / 2);
@@ -150,9 +195,8 @@ static void test_surfaces_for_ever(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_action_sets),
-        cmocka_unit_test(test_sticky_actions),
-        cmocka_unit_test(test_ramping),
+        cmocka_unit_test(test_action_sets),       cmocka_unit_test(test_together),
+        cmocka_unit_test(test_sticky_actions),    cmocka_unit_test(test_ramping),
         cmocka_unit_test(test_surfaces_for_ever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,7 +30,7 @@ static void test_faults_are_found_before_training(void **state) {
     not_found(FAULTY ":WideObs-v0", "observe writes more than the 4 bytes of the observation");
     not_found(FAULTY ":NoAction-v0", "allows no action");
     not_found(FAULTY ":NoStep-v0", "reset, step and observe are needed");
-    not_found(FAULTY ":WrongAbi-v0", "was built for ABI 3");
+    not_found(FAULTY ":WrongAbi-v0", "was built for ABI 4");
     not_found(FAULTY ":Fime-v0", "built for ABI"); /* no such name: the search ends at the wrong ABI */
     not_found(REIN_PLUGINS "/nothing.so", "rein_env_plugin");
     not_found("./absent.so", "absent.so");

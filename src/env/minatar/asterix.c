@@ -36,10 +36,11 @@ static void asterix_reset(const void *config, void *state, rein_rng *rng) {
 /* Something in a free lane; nothing when all are taken. */
 static void spawn(asterix_state *s, rein_rng *rng) {
     bool right = MINATAR_UNIFORM(rng) < 1.0 / 2, gold = MINATAR_UNIFORM(rng) < 1.0 / 3;
-    int free_lanes[ASTERIX_LANES], count = 0;
-    for (int i = 0; i < ASTERIX_LANES; i++)
-        if (s->step[i] == 0)
-            free_lanes[count++] = i;
+    int free_lanes[ASTERIX_LANES + 1], count = 0;
+    for (int i = 0; i < ASTERIX_LANES; i++) {
+        free_lanes[count] = i;
+        count += s->step[i] == 0;
+    }
     if (count == 0)
         return;
     int lane = free_lanes[MINATAR_BELOW(rng, count)];
@@ -90,7 +91,7 @@ static void ramp(asterix_state *s) {
     s->ramp_timer = ASTERIX_RAMP;
 }
 
-static rein_step asterix_play(const void *config, void *state, int action, rein_rng *rng) {
+REINI_INLINE rein_step asterix_play(const void *config, void *state, int action, rein_rng *rng) {
     const minatar_config *c = config;
     asterix_state *s = state;
     rein_step step = {0};
@@ -112,21 +113,19 @@ static rein_step asterix_play(const void *config, void *state, int action, rein_
     return step;
 }
 
-static void asterix_observe(const void *config, const void *state, void *obs) {
-    const asterix_state *s = state;
-    minatar_clear(obs, ASTERIX_CHANNELS);
+static void asterix_show(const asterix_state *s, uint8_t *obs) {
     minatar_set(obs, ASTERIX_PLAYER, s->y, s->x);
-    for (int i = 0; i < ASTERIX_LANES; i++) {
-        /* without branches: a free lane writes zeros where zeros are, and so does a trail outside */
-        uint8_t *row = (uint8_t *)obs + (i + 1) * MINATAR_SIDE;
-        bool present = s->step[i] != 0;
-        int behind = s->at[i] - s->step[i];
-        bool trails = present && (unsigned)behind < MINATAR_SIDE;
-        row[(s->gold[i] ? ASTERIX_GOLD : ASTERIX_ENEMY) * MINATAR_CELLS + s->at[i]] = present;
-        row[ASTERIX_TRAIL * MINATAR_CELLS + (trails ? behind : s->at[i])] = trails;
+    /* without branches: a free lane writes zeros where zeros are, and a trail outside adds nothing to its neighbour */
+    uint8_t *row = obs + MINATAR_SIDE;
+    for (int i = 0; i < ASTERIX_LANES; i++, row += MINATAR_SIDE) {
+        int at = s->at[i], present = s->step[i] & 1, behind = at - s->step[i];
+        int trails = present & ((unsigned)behind < MINATAR_SIDE);
+        row[(ASTERIX_ENEMY + s->gold[i] * (ASTERIX_GOLD - ASTERIX_ENEMY)) * MINATAR_CELLS + at] =
+            (uint8_t)present;
+        row[ASTERIX_TRAIL * MINATAR_CELLS + behind] |= (uint8_t)trails;
     }
 }
 
 MINATAR_TYPES(asterix, "MinAtar/Asterix", ASTERIX_CHANNELS,
               "collect treasure, avoid enemies; reward 1 a treasure", MINATAR_NOTHING, MINATAR_LEFT,
-              MINATAR_UP, MINATAR_RIGHT, MINATAR_DOWN);
+              MINATAR_UP, MINATAR_RIGHT, MINATAR_DOWN)

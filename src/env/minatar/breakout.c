@@ -63,7 +63,7 @@ static float meet_brick(breakout_state *s, minatar_row *row, int x, int *y) {
     return 1;
 }
 
-static rein_step breakout_play(const void *config, void *state, int action, rein_rng *rng) {
+REINI_INLINE rein_step breakout_play(const void *config, void *state, int action, rein_rng *rng) {
     static const int8_t dx[4] = {-1, 1, 1, -1}, dy[4] = {-1, -1, 1, 1};
     breakout_state *s = state;
     rein_step step = {0};
@@ -92,9 +92,7 @@ static rein_step breakout_play(const void *config, void *state, int action, rein
     return step;
 }
 
-static void breakout_observe(const void *config, const void *state, void *obs) {
-    const breakout_state *s = state;
-    minatar_clear(obs, BREAKOUT_CHANNELS);
+static void breakout_show(const breakout_state *s, uint8_t *obs) {
     minatar_set(obs, BREAKOUT_BALL, s->y, s->x);
     minatar_set(obs, BREAKOUT_PADDLE, MINATAR_SIDE - 1, s->paddle);
     minatar_set(obs, BREAKOUT_TRAIL, s->last_y, s->last_x);
@@ -102,4 +100,4 @@ static void breakout_observe(const void *config, const void *state, void *obs) {
 }
 
 MINATAR_TYPES(breakout, "MinAtar/Breakout", BREAKOUT_CHANNELS, "break bricks with a ball; reward 1 a brick",
-              MINATAR_NOTHING, MINATAR_LEFT, MINATAR_RIGHT);
+              MINATAR_NOTHING, MINATAR_LEFT, MINATAR_RIGHT)

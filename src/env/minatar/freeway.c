@@ -57,7 +57,7 @@ static void drive_and_hit(freeway_state *s) {
         s->row = FREEWAY_START;
 }
 
-static rein_step freeway_play(const void *config, void *state, int action, rein_rng *rng) {
+REINI_INLINE rein_step freeway_play(const void *config, void *state, int action, rein_rng *rng) {
     freeway_state *s = state;
     rein_step step = {0};
     int move = (action == MINATAR_DOWN) - (action == MINATAR_UP);
@@ -77,9 +77,7 @@ static rein_step freeway_play(const void *config, void *state, int action, rein_
     return step;
 }
 
-static void freeway_observe(const void *config, const void *state, void *obs) {
-    const freeway_state *s = state;
-    minatar_clear(obs, FREEWAY_CHANNELS);
+static void freeway_show(const freeway_state *s, uint8_t *obs) {
     minatar_set(obs, FREEWAY_CHICKEN, s->row, FREEWAY_COLUMN);
     for (int i = 0; i < FREEWAY_LANES; i++) {
         int8_t behind = wrapped((int8_t)(s->x[i] - s->step[i]));
@@ -89,4 +87,4 @@ static void freeway_observe(const void *config, const void *state, void *obs) {
 }
 
 MINATAR_TYPES(freeway, "MinAtar/Freeway", FREEWAY_CHANNELS,
-              "cross a road for 2500 frames; reward 1 a crossing", MINATAR_NOTHING, MINATAR_UP, MINATAR_DOWN);
+              "cross a road for 2500 frames; reward 1 a crossing", MINATAR_NOTHING, MINATAR_UP, MINATAR_DOWN)

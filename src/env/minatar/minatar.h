@@ -11,10 +11,12 @@
 #ifndef REINI_MINATAR_H
 #define REINI_MINATAR_H
 
+#include <math.h>
 #include <string.h>
+#include "env/env_simd.h"
 #include "env/env_types.h"
 
-enum { MINATAR_SIDE = 10, MINATAR_CELLS = 100 };
+enum { MINATAR_SIDE = 10, MINATAR_CELLS = 100, MINATAR_BLOCK = 128 };
 enum {
     MINATAR_NOTHING,
     MINATAR_LEFT,
@@ -43,7 +45,7 @@ typedef struct minatar_config {
 typedef uint16_t minatar_row;
 
 /* The size is hidden from the compiler: one that it knows becomes a slow string instruction in place of a call. */
-static inline void minatar_clear(uint8_t *obs, int channels) {
+static inline void minatar_clear(void *obs, int channels) {
     volatile size_t bytes = (size_t)(channels * MINATAR_CELLS);
     memset(obs, 0, bytes);
 }
@@ -56,7 +58,7 @@ static inline void minatar_set(uint8_t *obs, int channel, int y, int x) {
 static inline uint64_t minatar_spread(uint64_t bits) {
     uint64_t copies = (bits & 0xff) * 0x0101010101010101u;
     uint64_t own = copies & 0x8040201008040201u;
-    return ((own + 0x7f7f7f7f7f7f7f7fu) | own) >> 7 & 0x0101010101010101u;
+    return (own + 0x7f7f7f7f7f7f7f7fu) >> 7 & 0x0101010101010101u;
 }
 
 /* `count` rows of a channel from `first_row` on */
@@ -65,9 +67,9 @@ static inline void minatar_write(uint8_t *obs, int channel, int first_row, int c
     uint8_t *at = obs + channel * MINATAR_CELLS + first_row * MINATAR_SIDE;
     for (int y = 0; y < count; y++, at += MINATAR_SIDE) {
         uint64_t first = minatar_spread(rows[y]);
+        uint16_t last = (uint16_t)minatar_spread(rows[y] >> 8);
         memcpy(at, &first, sizeof first);
-        at[8] = rows[y] >> 8 & 1;
-        at[9] = rows[y] >> 9 & 1;
+        memcpy(at + 8, &last, sizeof last);
     }
 }
 
@@ -84,35 +86,80 @@ static inline int minatar_stick(const minatar_config *config, const uint8_t *off
     return *last;
 }
 
+/* What minatar_stick decides, for up to MINATAR_BLOCK environments, whose streams draw at once: the action wanted, and
+ * whether the last one is repeated instead. */
+static inline void minatar_stick_all(const minatar_config *config, const uint8_t *offered,
+                                     const int32_t *action, rein_rng *rng, int n, uint8_t *wanted,
+                                     uint8_t *repeat) {
+    uint32_t word[MINATAR_BLOCK];
+    /* a uniform is k / 2^24: it is below the probability when the integer k is below this */
+    int32_t bar = (int32_t)ceil(config->sticky_action_prob * 16777216);
+    reini_draw_each(rng, n, word);
+    for (int i = 0; i < n; i++)
+        repeat[i] = (int32_t)(word[i] >> 8) < bar;
+    for (int i = 0; i < n; i++)
+        wanted[i] = offered[action[i]];
+}
+
 /* The game's two types. Its file has NAME_state (with a member uint8_t last_action), NAME_reset, NAME_play (one frame of
- * an action of the six) and NAME_observe; the table of actions follows. */
+ * an action of the six; best inlined, so that its result need not pass through memory) and NAME_show (what is seen, into
+ * zeros); the table of actions follows. */
 #define MINATAR_TYPES(game, title, channels, sentence, ...)                                                  \
     static const rein_field game##_fields[] = {REIN_FIELDS_TABLE(MINATAR_FIELDS)};                           \
-    static const uint8_t game##_all[] = {0, 1, 2, 3, 4, 5}, game##_minimal[] = {__VA_ARGS__};                \
-    static rein_step game##_step_all(const void *config, void *state, const void *action, rein_rng *rng) {   \
-        uint8_t *last = &((game##_state *)state)->last_action;                                               \
-        return game##_play(config, state, minatar_stick(config, game##_all, action, last, rng), rng);        \
+    static void game##_observe(const void *config, const void *state, void *obs) {                           \
+        minatar_clear(obs, channels);                                                                        \
+        game##_show(state, obs);                                                                             \
     }                                                                                                        \
-    static rein_step game##_step_minimal(const void *config, void *state, const void *action,                \
-                                         rein_rng *rng) {                                                    \
-        uint8_t *last = &((game##_state *)state)->last_action;                                               \
-        return game##_play(config, state, minatar_stick(config, game##_minimal, action, last, rng), rng);    \
+    static void game##_range(const uint8_t *offered, REINI_RANGE_PARAMS) {                                   \
+        for (int base = 0; base < n; base += MINATAR_BLOCK) {                                                \
+            int count = n - base < MINATAR_BLOCK ? n - base : MINATAR_BLOCK;                                 \
+            uint8_t wanted[MINATAR_BLOCK], repeat[MINATAR_BLOCK];                                            \
+            game##_state *s = (game##_state *)states + base;                                                 \
+            uint8_t *row = (uint8_t *)obs + (size_t)base * (channels)*MINATAR_CELLS;                         \
+            minatar_stick_all(config, offered, (const int32_t *)actions + base, rng + base, count, wanted,   \
+                              repeat);                                                                       \
+            for (int i = 0; i < count; i++, row += (channels)*MINATAR_CELLS) {                               \
+                s[i].last_action = repeat[i] ? s[i].last_action : wanted[i];                                 \
+                rein_step step = game##_play(config, s + i, s[i].last_action, &rng[base + i]);               \
+                reward[base + i] = step.reward;                                                              \
+                terminated[base + i] = step.terminated;                                                      \
+                game##_observe(config, s + i, row);                                                          \
+            }                                                                                                \
+        }                                                                                                    \
+        memset(truncated, 0, (size_t)n);                                                                     \
     }                                                                                                        \
-    const rein_env_type reini_env_##game##_v0 =                                                              \
-        MINATAR_TYPE(game, title "-v0", channels, sentence ", six actions", MINATAR_ACTIONS, all);           \
-    const rein_env_type reini_env_##game##_v1 =                                                              \
-        MINATAR_TYPE(game, title "-v1", channels, sentence, sizeof game##_minimal, minimal)
+    MINATAR_SET(game, title "-v0", v0, channels, sentence ", six actions", 0, 1, 2, 3, 4, 5)                 \
+    MINATAR_SET(game, title "-v1", v1, channels, sentence, __VA_ARGS__)
 
-#define MINATAR_TYPE(game, name, channels, sentence, actions, offered)                                       \
-    {                                                                                                        \
-        .abi = REIN_ENV_ABI, .id = name, .doc = sentence,                                                    \
+/* The type with one of the two sets of actions. */
+#define MINATAR_SET(game, name, version, channels, sentence, ...)                                            \
+    static const uint8_t game##_##version##_offered[] = {__VA_ARGS__};                                       \
+    static rein_step game##_##version##_step(const void *config, void *state, const void *action,            \
+                                             rein_rng *rng) {                                                \
+        uint8_t *last = &((game##_state *)state)->last_action;                                               \
+        int played = minatar_stick(config, game##_##version##_offered, action, last, rng);                   \
+        return game##_play(config, state, played, rng);                                                      \
+    }                                                                                                        \
+    static void game##_##version##_range(REINI_RANGE_PARAMS) {                                               \
+        game##_range(game##_##version##_offered, config, states, rng, actions, n, reward, terminated,        \
+                     truncated, obs);                                                                        \
+    }                                                                                                        \
+    const rein_env_type reini_env_##game##_##version = {                                                     \
+        .abi = REIN_ENV_ABI,                                                                                 \
+        .id = name,                                                                                          \
+        .doc = sentence,                                                                                     \
         .obs = {.kind = REIN_SPACE_IMAGE,                                                                    \
                 .size = (channels)*MINATAR_CELLS,                                                            \
                 .shape = {channels, MINATAR_SIDE, MINATAR_SIDE}},                                            \
-        .act = REINI_DISCRETE(actions), .state_size = sizeof(game##_state),                                  \
-        REINI_ENV_FIELDS(minatar_config, game##_fields), .reward_threshold = NAN, .reset = game##_reset,     \
-        .step = game##_step_##offered, .observe = game##_observe,                                            \
-    }
+        .act = REINI_DISCRETE(sizeof game##_##version##_offered),                                            \
+        .state_size = sizeof(game##_state),                                                                  \
+        REINI_ENV_FIELDS(minatar_config, game##_fields),                                                     \
+        .reward_threshold = NAN,                                                                             \
+        .reset = game##_reset,                                                                               \
+        .step = game##_##version##_step,                                                                     \
+        .observe = game##_observe,                                                                           \
+        .step_range = game##_##version##_range,                                                              \
+    };
 
 #define REIN_FIELD_OWNER minatar_config
 

@@ -297,32 +297,36 @@ static rein_step seaquest_play(const void *config, void *state, int action, rein
 
 /* ---- what is seen -------------------------------------------------------------------------------------- */
 
-static void show(uint8_t *obs, const seaquest_list *list, int channel, bool trail) {
-    for (int i = 0; i < list->count; i++) {
+/* Entry 0 goes without a branch, for whether there is one nothing could predict: one that is not is all zeros and writes
+ * zeros in the corner, where there are zeros, because nothing was written before and no trail lies in row 0. */
+REINI_INLINE void show(uint8_t *obs, const seaquest_list *list, int channel, bool trail) {
+    int i = 0;
+    do {
         const seaquest_thing *thing = &list->at[i];
-        int behind = thing->x + (thing->right ? -1 : 1);
-        minatar_set(obs, channel, thing->y, thing->x);
-        if (trail && behind >= 0 && behind < MINATAR_SIDE)
-            minatar_set(obs, SEAQUEST_TRAIL, thing->y, behind);
-    }
+        int cell = thing->y * MINATAR_SIDE + thing->x, behind = thing->x + 1 - 2 * thing->right;
+        bool there = i < list->count, trails = there & ((unsigned)behind < MINATAR_SIDE);
+        obs[channel * MINATAR_CELLS + cell] = there;
+        if (trail)
+            obs[SEAQUEST_TRAIL * MINATAR_CELLS + (trails ? cell + 1 - 2 * thing->right : 0)] = trails;
+    } while (++i < list->count);
 }
 
-static void seaquest_observe(const void *config, const void *state, void *obs) {
-    const seaquest_state *s = state;
-    minatar_clear(obs, SEAQUEST_CHANNELS);
+static void seaquest_show(const seaquest_state *s, uint8_t *obs) {
     minatar_set(obs, SEAQUEST_FRONT, s->y, s->x);
     minatar_set(obs, SEAQUEST_BACK, s->y, s->x + (s->right ? -1 : 1));
-    for (int x = 0; x < s->oxygen * 10 / SEAQUEST_MAX_OXYGEN; x++)
-        minatar_set(obs, SEAQUEST_OXYGEN, MINATAR_SIDE - 1, x);
-    for (int x = 9 - s->crew; x < 9; x++)
-        minatar_set(obs, SEAQUEST_GAUGE, MINATAR_SIDE - 1, x);
+    int full = s->oxygen * 10 / SEAQUEST_MAX_OXYGEN, crew = s->crew < 0 ? 0 : s->crew;
+    minatar_row oxygen = (minatar_row)((1 << full) - 1), gauge = (minatar_row)(0x200 - (0x200 >> crew));
+    minatar_write(obs, SEAQUEST_OXYGEN, MINATAR_SIDE - 1, 1, &oxygen);
+    minatar_write(obs, SEAQUEST_GAUGE, MINATAR_SIDE - 1, 1, &gauge);
     show(obs, &s->shots, SEAQUEST_SHOT, false);
-    show(obs, &s->bullets, SEAQUEST_BULLET, false);
+    if (s->bullets.count > 0)
+        show(obs, &s->bullets, SEAQUEST_BULLET, false);
     show(obs, &s->fish, SEAQUEST_FISH, true);
-    show(obs, &s->subs, SEAQUEST_SUB, true);
+    if (s->subs.count > 0)
+        show(obs, &s->subs, SEAQUEST_SUB, true);
     show(obs, &s->divers, SEAQUEST_DIVER, true);
 }
 
 MINATAR_TYPES(seaquest, "MinAtar/Seaquest", SEAQUEST_CHANNELS,
               "shoot enemies and rescue divers from a submarine; reward 1 an enemy", MINATAR_NOTHING,
-              MINATAR_LEFT, MINATAR_UP, MINATAR_RIGHT, MINATAR_DOWN, MINATAR_FIRE);
+              MINATAR_LEFT, MINATAR_UP, MINATAR_RIGHT, MINATAR_DOWN, MINATAR_FIRE)

@@ -113,7 +113,7 @@ static int hit(space_invaders_state *s) {
     return hits;
 }
 
-static rein_step space_invaders_play(const void *config, void *state, int action, rein_rng *rng) {
+REINI_INLINE rein_step space_invaders_play(const void *config, void *state, int action, rein_rng *rng) {
     const minatar_config *c = config;
     space_invaders_state *s = state;
     rein_step step = {0};
@@ -142,9 +142,7 @@ static rein_step space_invaders_play(const void *config, void *state, int action
     return step;
 }
 
-static void space_invaders_observe(const void *config, const void *state, void *obs) {
-    const space_invaders_state *s = state;
-    minatar_clear(obs, INVADERS_CHANNELS);
+static void space_invaders_show(const space_invaders_state *s, uint8_t *obs) {
     minatar_set(obs, INVADERS_CANNON, INVADERS_LAST, s->cannon);
     minatar_write(obs, INVADERS_ALIEN, 0, MINATAR_SIDE, s->alien);
     minatar_write(obs, s->direction < 0 ? INVADERS_LEFT : INVADERS_RIGHT, 0, MINATAR_SIDE, s->alien);
@@ -154,4 +152,4 @@ static void space_invaders_observe(const void *config, const void *state, void *
 
 MINATAR_TYPES(space_invaders, "MinAtar/SpaceInvaders", INVADERS_CHANNELS,
               "shoot a block of aliens; reward 1 an alien", MINATAR_NOTHING, MINATAR_LEFT, MINATAR_RIGHT,
-              MINATAR_FIRE);
+              MINATAR_FIRE)
