@@ -234,7 +234,7 @@ static void test_hanging_command(void **state) {
     opts.timeout = 0.2;
     assert_fails(ask_opts(&opts, "command(sleep 60 & sleep 60)", 1, 1, &total), REIN_IO,
                  "gave no answer for 0.2 s");
-    assert_true(reini_seconds() - begin < 5);
+    assert_true(reini_seconds() - begin < 30);
 }
 
 /* one that dies once is asked again; one that dies every time is an error after `restarts` */

@@ -61,15 +61,26 @@ static inline uint64_t minatar_spread(uint64_t bits) {
     return (own + 0x7f7f7f7f7f7f7f7fu) >> 7 & 0x0101010101010101u;
 }
 
-/* `count` rows of a channel from `first_row` on */
+/* 10 to 64 cells from the bits of a word; the last eight may overlap those before them */
+static inline void minatar_write_cells(uint8_t *at, uint64_t bits, int cells) {
+    for (int i = 0; i < cells; i += 8) {
+        int from = i + 8 <= cells ? i : cells - 8;
+        uint64_t eight = minatar_spread(bits >> from);
+        memcpy(at + from, &eight, sizeof eight);
+    }
+}
+
+/* `count` rows of a channel from `first_row` on, as many as fit a word at a time */
 static inline void minatar_write(uint8_t *obs, int channel, int first_row, int count,
                                  const minatar_row *rows) {
+    enum { FIT = 6 };
     uint8_t *at = obs + channel * MINATAR_CELLS + first_row * MINATAR_SIDE;
-    for (int y = 0; y < count; y++, at += MINATAR_SIDE) {
-        uint64_t first = minatar_spread(rows[y]);
-        uint16_t last = (uint16_t)minatar_spread(rows[y] >> 8);
-        memcpy(at, &first, sizeof first);
-        memcpy(at + 8, &last, sizeof last);
+    for (int y = 0; y < count; y += FIT) {
+        int high = count - y < FIT ? count - y : FIT;
+        uint64_t bits = 0;
+        for (int k = 0; k < high; k++)
+            bits |= (uint64_t)rows[y + k] << k * MINATAR_SIDE;
+        minatar_write_cells(at + y * MINATAR_SIDE, bits, high * MINATAR_SIDE);
     }
 }
 
