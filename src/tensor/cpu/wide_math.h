@@ -26,7 +26,8 @@ WIDE_INLINE wf wf_root(wf x) {
     /* small ones are raised by 2^60: what they leave over would be a subnormal number, ten times slower */
     wm small = wf_lt(x, wf_set1(1e-28f));
     x = wf_select(small, wf_mul(x, wf_set1(0x1p60f)), wf_min(wf_set1(3.4028235e38f), x));
-    wf y = wf_min(wide_root_reciprocal_near(x), wf_set1(0x1p100f)), root = wf_mul(x, y);
+    /* 0, and -0 as it comes from -2 log 1, have no reciprocal */
+    wf y = wf_select(wf_lt(wf_zero(), x), wide_root_reciprocal_near(x), wf_zero()), root = wf_mul(x, y);
     root = wf_fma(wf_mul(y, wf_set1(0.5f)), wf_fnma(root, root, x), root);
     return wf_select(small, wf_mul(root, wf_set1(0x1p-30f)), root);
 #else
