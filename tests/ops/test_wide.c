@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <rein/rng.h>
 #include "tensor/kernels.h"
 
 extern const reini_vector_ops reini_vector_ops_portable, reini_vector_ops_avx2, reini_vector_ops_avx512;
@@ -140,6 +141,24 @@ static void test_specials(void **state) {
     }
 }
 
+/* The largest uniform number makes a radius of -2 log 1 = -0: seed 1's row 3,087,398 draws it. */
+static void test_normal_of_one(void **state) {
+    enum { ROWS = 64, BEFORE = 17 };
+    reini_key key = {.seed = 1, .row_base = 3087398 - BEFORE};
+    uint32_t word[4];
+    rein_philox(key.seed, (key.row_base + BEFORE) << 32, 0, word);
+    assert_true(word[0] >> 8 == 0xFFFFFF);
+    for (int level = 0; level < level_count; level++) {
+        float y[ROWS][4];
+        reini_call call = {.out = {y, 4, 4}, .in = {{&key, 0, 0}}, .rows = ROWS};
+        tables[level]->run[REINI_RANDOM_NORMAL](&call);
+        for (int i = 0; i < ROWS * 4; i++)
+            if (!(fabsf(y[i / 4][i % 4]) < 6))
+                fail_msg("%s normal number %d = %g", tables[level]->level, i, (double)y[i / 4][i % 4]);
+        assert_true(y[BEFORE][0] == 0 && y[BEFORE][1] == 0);
+    }
+}
+
 /* ---- vector loops -------------------------------------------------------------------------------------- */
 
 enum { MOST = 300 };
@@ -224,8 +243,9 @@ static void test_add_and_blend(void **state) {
 int main(void) {
     find_levels();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_claims), cmocka_unit_test(test_specials),      cmocka_unit_test(test_adam),
-        cmocka_unit_test(test_sums),   cmocka_unit_test(test_add_and_blend),
+        cmocka_unit_test(test_claims),        cmocka_unit_test(test_specials),
+        cmocka_unit_test(test_adam),          cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_add_and_blend), cmocka_unit_test(test_normal_of_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
