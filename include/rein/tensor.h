@@ -131,6 +131,9 @@ REIN_API rein_tensor *rein_gelu(rein_tensor *x); /* tanh form */
 REIN_API rein_tensor *rein_square(rein_tensor *x);
 REIN_API rein_tensor *rein_sqrt(rein_tensor *x);
 REIN_API rein_tensor *rein_abs(rein_tensor *x);
+/* Puts the nodes made from now on into a branch (1, 2, ...; 0 = none) and returns the former one. Gradients of a node
+ * belong to its branch. Networks in branches of their own can run side by side, a worker each; results do not change. */
+REIN_API int rein_branch(rein_graph *g, int branch);
 /* The same value; no gradient flows through. */
 REIN_API rein_tensor *rein_stop_gradient(rein_tensor *x);
 /* An integer or byte tensor as real numbers, times factor. */
@@ -232,6 +235,7 @@ typedef struct rein_compile_opts {
     rein_dtype matmul; /* REIN_F32 (0), or REIN_BF16 where the machine has it */
     int tile;          /* rows per tile, 0 = automatic */
     int reference;     /* non-zero: reference kernels only */
+    int branches;      /* non-zero: branches side by side (see rein_branch), for rows too few to share */
 } rein_compile_opts;
 
 typedef struct rein_program rein_program; /* compiled, constant, shared by threads */

@@ -3,14 +3,21 @@
  */
 #include "rl/twin.h"
 
+#include "tensor/optim_state.h"
+
 enum { CRITIC_STREAM = 0x43524954 };
 
 rein_tensor *reini_twin_one(const reini_twin *twin, int slot, int k, rein_tensor *obs, rein_tensor *action) {
     static const rein_init init = {REIN_INIT_KAIMING,
                                    0.57735026918962576}; /* 1 / sqrt(3): PyTorch's default */
     const char *names[] = {"q0", "q1"};
-    return rein_mlp(rein_concat(obs, action), slot, names[k], twin->hidden.count, twin->hidden.at,
-                    twin->activation, init, 1, init);
+    rein_tensor *x = rein_concat(obs, action);
+    rein_graph *g = rein_tensor_graph(x);
+    int former = rein_branch(g, 1 + k);
+    rein_tensor *q =
+        rein_mlp(x, slot, names[k], twin->hidden.count, twin->hidden.at, twin->activation, init, 1, init);
+    rein_branch(g, former);
+    return q;
 }
 
 rein_tensor *reini_twin_least(const reini_twin *twin, int slot, rein_tensor *obs, rein_tensor *action) {
@@ -64,7 +71,9 @@ rein_status reini_twin_init(reini_twin *twin, int count, int obs_size, int act_s
     rein_philox(seed, 0, CRITIC_STREAM, word);
     REINI_TRY(rein_store_init(twin->online, (uint64_t)word[1] << 32 | word[0]));
     rein_store_copy(twin->target, twin->online);
-    return reini_optim_make(optim, twin->layout, NULL, &twin->optim);
+    REINI_TRY(reini_optim_make(optim, twin->layout, NULL, &twin->optim));
+    reini_optim_cut(twin->optim, count);
+    return REIN_OK;
 }
 
 void reini_twin_release(reini_twin *twin) {

@@ -131,7 +131,7 @@ static void list_step(rein_exec *e, int s) {
     seg->step = step;
     seg->first_patch = e->n_patches;
     seg->first_sum = e->n_sums;
-    for (int w = step->first; w < step->first + step->count; w++) {
+    for (int w = step->first + step->before; w < step->first + step->count; w++) {
         const rein_tensor *x = program->work[w].node;
         if (step->extent != REIN_STATIC && x->extent == REIN_STATIC)
             e->sum[e->n_sums++] = (sum){w, x, NULL};
@@ -320,7 +320,7 @@ static void run_tile(rein_exec *e, const segment *seg, reini_call *calls, int64_
                      bool accumulate) {
     const reini_step *step = seg->step;
     move_operands(e, seg, calls, row0);
-    for (int w = step->first; w < step->first + step->count; w++) {
+    for (int w = step->first + step->before; w < step->first + step->count; w++) {
         reini_call *call = &calls[w];
         call->rows = rows;
         call->row0 = row0;
@@ -346,7 +346,8 @@ static int live_lanes(const rein_exec *e, const segment *seg) {
 static char *sum_address(const rein_exec *e, const segment *seg, const sum *x, int lane) {
     if (lane == 0)
         return x->target;
-    int64_t at = lane * seg->step->lane_size + e->program->place[x->node->id].lane_offset;
+    int64_t at =
+        seg->step->lane_base + lane * seg->step->lane_size + e->program->place[x->node->id].lane_offset;
     return e->lanes + at * (int64_t)real_size(e);
 }
 
@@ -355,11 +356,9 @@ static void point_sums_at_lane(rein_exec *e, const segment *seg, reini_call *cal
         calls[e->sum[s].call].out.at = sum_address(e, seg, &e->sum[s], lane);
 }
 
-static void run_lane(void *user, int lane, int worker) {
-    rein_exec *e = user;
-    const segment *seg = e->current;
+/* The tiles of one lane out of `lanes`. */
+static void run_tiles(rein_exec *e, const segment *seg, int lane, int lanes, int worker) {
     int64_t tiles = tiles_of(e, seg), live = e->rows[seg->step->extent];
-    int lanes = e->current_lanes;
     int64_t begin = tiles * lane / lanes, end = tiles * (lane + 1) / lanes;
     point_sums_at_lane(e, seg, e->call[worker], lane);
     for (int64_t t = begin; t < end; t++) {
@@ -367,6 +366,11 @@ static void run_lane(void *user, int lane, int worker) {
         int64_t rows = live - row0 < e->program->tile ? live - row0 : e->program->tile;
         run_tile(e, seg, e->call[worker], row0, (int)rows, t > begin);
     }
+}
+
+static void run_lane(void *user, int lane, int worker) {
+    rein_exec *e = user;
+    run_tiles(e, e->current, lane, e->current_lanes, worker);
 }
 
 static void add_lane(const rein_exec *e, char *to, const char *from, int64_t size) {
@@ -379,8 +383,8 @@ static void add_lane(const rein_exec *e, char *to, const char *from, int64_t siz
 }
 
 /* Adds elements [at, at + size) of a sum's lanes pairwise, in a fixed tree, into the first one. */
-static void add_lanes(const rein_exec *e, const segment *seg, const sum *x, int64_t at, int64_t size) {
-    int lanes = e->current_lanes;
+static void add_lanes(const rein_exec *e, const segment *seg, const sum *x, int lanes, int64_t at,
+                      int64_t size) {
     int64_t skip = at * (int64_t)real_size(e);
     for (int reach = 1; reach < lanes; reach *= 2)
         for (int lane = 0; lane + reach < lanes; lane += 2 * reach)
@@ -392,13 +396,13 @@ static void add_lanes(const rein_exec *e, const segment *seg, const sum *x, int6
 enum { FOLD_BLOCK = 1024, FOLD_ALONE = 8192 };
 
 /* Elements [begin, end) of the lane blocks. */
-static void fold_range(const rein_exec *e, const segment *seg, int64_t begin, int64_t end) {
+static void fold_range(const rein_exec *e, const segment *seg, int lanes, int64_t begin, int64_t end) {
     for (int s = seg->first_sum; s < seg->first_sum + seg->sums; s++) {
         const sum *x = &e->sum[s];
         int64_t offset = e->program->place[x->node->id].lane_offset, last = offset + x->node->width;
         int64_t from = offset > begin ? offset : begin, to = last < end ? last : end;
         for (int64_t at = from; at < to; at += FOLD_BLOCK)
-            add_lanes(e, seg, x, at - offset, to - at < FOLD_BLOCK ? to - at : FOLD_BLOCK);
+            add_lanes(e, seg, x, lanes, at - offset, to - at < FOLD_BLOCK ? to - at : FOLD_BLOCK);
     }
 }
 
@@ -406,15 +410,18 @@ static void fold_share(void *user, int task, int worker) {
     const rein_exec *e = user;
     int64_t size = e->current->step->lane_size;
     (void)worker;
-    fold_range(e, e->current, size * task / e->workers, size * (task + 1) / e->workers);
+    fold_range(e, e->current, e->current_lanes, size * task / e->workers, size * (task + 1) / e->workers);
+}
+
+static void fold_alone(const rein_exec *e, const segment *seg, int lanes) {
+    for (int s = seg->first_sum; lanes == 0 && s < seg->first_sum + seg->sums; s++)
+        memset(e->sum[s].target, 0, (size_t)e->sum[s].node->width * real_size(e));
+    fold_range(e, seg, lanes, 0, seg->step->lane_size);
 }
 
 static void fold(rein_exec *e, const segment *seg) {
-    int64_t size = seg->step->lane_size;
-    for (int s = seg->first_sum; e->current_lanes == 0 && s < seg->first_sum + seg->sums; s++)
-        memset(e->sum[s].target, 0, (size_t)e->sum[s].node->width * real_size(e));
-    if (size < FOLD_ALONE || e->current_lanes < 2)
-        fold_range(e, seg, 0, size);
+    if (seg->step->lane_size < FOLD_ALONE || e->current_lanes < 2)
+        fold_alone(e, seg, e->current_lanes);
     else
         rein_pool_run(e->pool, e->workers, fold_share, e);
 }
@@ -444,10 +451,38 @@ static void run_split(rein_exec *e, const segment *seg) {
         memset(e->sum[seg->first_sum].target, 0, (size_t)e->sum[seg->first_sum].node->width * real_size(e));
 }
 
+static void run_before(const rein_exec *e, const segment *seg, int worker) {
+    const reini_step *step = seg->step;
+    for (int w = step->first; w < step->first + step->before; w++)
+        e->program->work[w].kernel(&e->call[worker][w]);
+}
+
+/* One of the steps side by side, all of it. */
+static void run_beside(void *user, int task, int worker) {
+    rein_exec *e = user;
+    const segment *seg = e->current + task;
+    int lanes = live_lanes(e, seg);
+    run_before(e, seg, worker);
+    for (int lane = 0; lane < lanes; lane++)
+        run_tiles(e, seg, lane, lanes, worker);
+    fold_alone(e, seg, lanes);
+}
+
+/* A second worker costs about a microsecond. */
+static bool worth_sharing(const rein_exec *e, const segment *seg) {
+    enum { SHARE = 4096 }; /* numbers */
+    return seg->step->row_work * e->rows[seg->step->extent] >= SHARE;
+}
+
 static void run_segment(rein_exec *e, const segment *seg) {
     e->current = seg;
+    if (seg->step->beside > 0) {
+        rein_pool_run(e->pool, seg->step->beside, run_beside, e);
+        return;
+    }
+    run_before(e, seg, 0);
     e->current_lanes = live_lanes(e, seg);
-    rein_pool_run(e->pool, e->current_lanes, run_lane, e);
+    rein_pool_run(worth_sharing(e, seg) ? e->pool : NULL, e->current_lanes, run_lane, e);
     if (seg->sums > 0)
         fold(e, seg);
 }
@@ -455,7 +490,8 @@ static void run_segment(rein_exec *e, const segment *seg) {
 void rein_exec_run(rein_exec *e) {
     if (e->dirty)
         fill_all(e);
-    for (int s = 0; s < e->program->n_steps; s++) {
+    for (int s = 0;
+         s<e->program->n_steps; s += e->segment[s].step->beside> 0 ? e->segment[s].step->beside : 1) {
         const segment *seg = &e->segment[s];
         if (seg->step->extent == REIN_STATIC)
             run_static(e, seg);

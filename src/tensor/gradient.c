@@ -46,6 +46,16 @@ static bool is_map(reini_op op) {
     return op < REINI_OP_COUNT && reini_op_kind(op) == 'M';
 }
 
+/* The sum of two gradients of one tensor belongs to their branch, to none when they come from two. */
+static rein_tensor *add_gradient(rein_tensor *sum, rein_tensor *dx) {
+    if (sum == NULL)
+        return dx;
+    int former = rein_branch(dx->g, sum->branch == dx->branch ? dx->branch : 0);
+    sum = rein_add(sum, dx);
+    rein_branch(dx->g, former);
+    return sum;
+}
+
 static void send_back(rein_tensor *y, rein_tensor **adjoint, const char *reached) {
     rein_tensor *dy = adjoint[y->id];
     const reini_rule *rule = y->op == REINI_ALIAS ? NULL : rule_of(y->op);
@@ -62,7 +72,7 @@ static void send_back(rein_tensor *y, rein_tensor **adjoint, const char *reached
             continue;
         if (is_map(y->op))
             dx = fit(dx, x, y);
-        adjoint[x->id] = adjoint[x->id] != NULL ? rein_add(adjoint[x->id], dx) : dx;
+        adjoint[x->id] = add_gradient(adjoint[x->id], dx);
     }
 }
 
@@ -70,9 +80,13 @@ static void send_back(rein_tensor *y, rein_tensor **adjoint, const char *reached
 static void backward(rein_tensor *loss, rein_tensor **adjoint, const char *reached) {
     rein_graph *g = loss->g;
     adjoint[loss->id] = rein_constant(g, 1);
-    for (int i = loss->id; i >= 0; i--)
+    int former = g->branch;
+    for (int i = loss->id; i >= 0; i--) {
+        g->branch = g->node[i]->branch;
         if (adjoint[i] != NULL && reached[i] && g->node[i]->n_in > 0)
             send_back(g->node[i], adjoint, reached);
+    }
+    g->branch = former;
 }
 
 /* A node of its own with x's full shape, so that it can be written straight into a gradient store. */

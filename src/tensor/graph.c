@@ -137,6 +137,12 @@ int rein_extent(rein_graph *g, const char *name, int64_t capacity) {
     return g->n_extents++;
 }
 
+int rein_branch(rein_graph *g, int branch) {
+    int former = g->branch;
+    g->branch = branch;
+    return former;
+}
+
 /* ---- nodes --------------------------------------------------------------------------------------------- */
 
 static bool equal(const rein_tensor *a, const rein_tensor *b) {
@@ -195,7 +201,8 @@ rein_tensor *reini_node(rein_graph *g, reini_op op, rein_dtype dtype, reini_shap
                         rein_tensor *const *in, const int32_t *k, const double *p) {
     if (g->status != REIN_OK)
         return dummy(g);
-    rein_tensor node = {.g = g, .op = op, .dtype = dtype, .n_in = n_in, .slot = -1, .param = -1};
+    rein_tensor node = {
+        .g = g, .op = op, .dtype = dtype, .n_in = n_in, .slot = -1, .param = -1, .branch = g->branch};
     if (!fill_shape(&node, shape))
         return reini_mistake(g, "%s: a row shape has 1 to 4 dimensions of at least 1", reini_op_name(op));
     for (int i = 0; i < n_in; i++) {

@@ -26,6 +26,7 @@ struct rein_tensor {
     double p[2];
     char name[64];   /* leaves and outputs; "" otherwise */
     int slot, param; /* PARAM: which parameter of which slot */
+    int branch;      /* see rein_branch */
     bool output;     /* readable after a run */
 };
 
@@ -57,6 +58,7 @@ struct rein_graph {
     int n_slots;
     reini_gradient_set gradient[REINI_GRADIENTS];
     int n_gradients;
+    int branch; /* of the nodes made next */
     bool fresh; /* next node is made even when an equal one exists */
 };
 

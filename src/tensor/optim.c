@@ -18,7 +18,8 @@
 #include "tensor/kernels.h"
 #include "tensor/optim_state.h"
 
-/* Workers share a step in pieces of a fixed size, so that the order of sums does not depend on how many there are. */
+/* Workers share a step in pieces of a fixed size, so that the order of sums does not depend on how many there are; none
+ * crosses the border of two blocks. */
 enum { PIECE = 16384, LARGE = 1 << 19 /* floats, from where on large pages pay */ };
 
 typedef struct range {
@@ -42,6 +43,7 @@ struct rein_optim {
     float *moments;  /* (slots x size): Adam m then v; SGD its buffer; RMSprop v */
     double *squares; /* of the pieces of a step */
     int64_t size;
+    int blocks;
     int n_ranges;
     range ranges[]; /* trained parameters, neighbours joined */
 };
@@ -92,6 +94,14 @@ static rein_status check_groups(const rein_layout *layout, const char *groups) {
     return REIN_OK;
 }
 
+static int pieces_of_block(const rein_optim *optim) {
+    return (int)((optim->size / optim->blocks + PIECE - 1) / PIECE);
+}
+
+static int pieces_of(const rein_optim *optim) {
+    return optim->blocks * pieces_of_block(optim);
+}
+
 static int moment_slots(int kind) {
     return kind == REIN_OPTIM_ADAM || kind == REIN_OPTIM_ADAMW ? 2 : 1;
 }
@@ -129,7 +139,8 @@ rein_status rein_optim_new(const rein_optim_config *config, rein_layout *layout,
     optim->state = (optim_state){.kind = (uint64_t)config->kind, .power1 = 1, .power2 = 1};
     optim->state.elements = (uint64_t)(moment_slots(config->kind) * layout->size);
     optim->moments = REINI_NEW_ARRAY(float, optim->state.elements);
-    optim->squares = REINI_NEW_ARRAY(double, (size_t)(optim->size / PIECE + 1));
+    optim->blocks = 1;
+    optim->squares = REINI_NEW_ARRAY(double, (size_t)(optim->size / PIECE + 1 + REINI_OPTIM_BLOCKS));
     find_ranges(optim, config->groups);
     if (!optim->moments || !optim->squares) {
         size_t wanted = optim->state.elements * sizeof(float);
@@ -155,6 +166,11 @@ void rein_optim_share(rein_optim *optim, rein_pool *pool) {
     optim->pool = pool;
 }
 
+void reini_optim_cut(rein_optim *optim, int blocks) {
+    REINI_ASSERT(blocks >= 1 && blocks <= REINI_OPTIM_BLOCKS);
+    optim->blocks = optim->size % blocks == 0 ? blocks : 1;
+}
+
 /* ---- the step ------------------------------------------------------------------------------------------ */
 
 typedef struct step {
@@ -165,13 +181,11 @@ typedef struct step {
     double *squares; /* per piece: the sum of its gradients' squares */
 } step;
 
-static int pieces_of(const rein_optim *optim) {
-    return (int)((optim->size + PIECE - 1) / PIECE);
-}
-
 /* What a piece has of a range; count <= 0: nothing. */
-static range part_of(range whole, int piece) {
-    int64_t begin = (int64_t)piece * PIECE, end = begin + PIECE, last = whole.offset + whole.count;
+static range part_of(const rein_optim *optim, range whole, int piece) {
+    int64_t block = piece / pieces_of_block(optim), size = optim->size / optim->blocks;
+    int64_t begin = block * size + piece % pieces_of_block(optim) * PIECE, last = whole.offset + whole.count;
+    int64_t end = begin + PIECE < (block + 1) * size ? begin + PIECE : (block + 1) * size;
     begin = whole.offset > begin ? whole.offset : begin;
     return (range){begin, (last < end ? last : end) - begin, whole.decays};
 }
@@ -181,7 +195,7 @@ static void square_piece(void *user, int piece, int worker) {
     double sum = 0;
     (void)worker;
     for (int i = 0; i < s->optim->n_ranges; i++) {
-        range r = part_of(s->optim->ranges[i], piece);
+        range r = part_of(s->optim, s->optim->ranges[i], piece);
         if (r.count > 0)
             sum += s->optim->ops->sum_squares(s->grad + r.offset, r.count);
     }
@@ -244,7 +258,7 @@ static void step_piece(void *user, int piece, int worker) {
     const step *s = user;
     (void)worker;
     for (int i = 0; i < s->optim->n_ranges; i++) {
-        range r = part_of(s->optim->ranges[i], piece);
+        range r = part_of(s->optim, s->optim->ranges[i], piece);
         if (r.count <= 0)
             continue;
         if (s->optim->config.kind == REIN_OPTIM_SGD)

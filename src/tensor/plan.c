@@ -28,8 +28,10 @@ static rein_status copy_nodes(reini_plan_maker *p) {
     p->level = REINI_NEW_ARRAY(int, n);
     p->ready = REINI_NEW_ARRAY(int, n);
     p->last = REINI_NEW_ARRAY(int, n);
+    p->stage = REINI_NEW_ARRAY(int, n);
+    p->step = REINI_NEW_ARRAY(int, n);
     if (!program->node || !program->place || !program->work || !program->step || !p->live || !p->keep ||
-        !p->done || !p->level || !p->ready || !p->last)
+        !p->done || !p->level || !p->ready || !p->last || !p->stage || !p->step)
         return reini_fail_memory(n * sizeof(rein_tensor), "a program");
     for (int i = 0; i < program->n_nodes; i++) {
         rein_tensor *x = &program->node[i];
@@ -85,6 +87,24 @@ static bool reads_whole_table(const rein_tensor *x, int operand) {
     return reini_reads_table(x, operand) && reini_plan_is_op(x->in[operand]);
 }
 
+static int branch_of(const reini_plan_maker *p, const rein_tensor *x) {
+    return p->branches && runs_over(x) != REIN_STATIC ? x->branch : 0;
+}
+
+/* Within a segment: what is in no branch runs before the branches of its stage. */
+static int stage_of(const reini_plan_maker *p, const rein_tensor *x) {
+    int stage = 0, own = branch_of(p, x);
+    for (int j = 0; j < x->n_in; j++) {
+        const rein_tensor *in = x->in[j];
+        if (!reini_plan_is_op(in) || reini_plan_is_sum(in) || in->extent == REIN_STATIC ||
+            p->level[in->id] != p->level[x->id])
+            continue;
+        int theirs = branch_of(p, in), after = p->stage[in->id] + (theirs != 0 && theirs != own);
+        stage = after > stage ? after : stage;
+    }
+    return stage;
+}
+
 static int assign_levels(reini_plan_maker *p) {
     int deepest = 0;
     for (int i = 0; i < p->program->n_nodes; i++) {
@@ -98,53 +118,50 @@ static int assign_levels(reini_plan_maker *p) {
         }
         p->level[i] = level;
         p->ready[i] = level + (reini_plan_is_sum(x) || reini_plan_is_split(p, x) ? 1 : 0);
+        p->stage[i] = stage_of(p, x);
         deepest = level > deepest ? level : deepest;
     }
     return deepest;
 }
 
-static bool belongs(const reini_plan_maker *p, const rein_tensor *x, int extent, int level) {
-    return p->live[x->id] && reini_plan_is_op(x) && p->level[x->id] == level && runs_over(x) == extent &&
+/* What a step is made of: the rows it runs over, when, and whose. */
+typedef struct part {
+    int extent, level, stage, branch;
+} part;
+
+static bool belongs(const reini_plan_maker *p, const rein_tensor *x, const part *of) {
+    return p->live[x->id] && reini_plan_is_op(x) && p->level[x->id] == of->level &&
+           runs_over(x) == of->extent && p->stage[x->id] == of->stage && branch_of(p, x) == of->branch &&
            !reini_plan_is_split(p, x);
 }
 
 static void append_work(reini_plan_maker *p, reini_step *step, const rein_tensor *x) {
     p->program->work[p->program->n_work++].node = x;
     p->done[x->id] = 1;
+    p->step[x->id] = p->program->n_steps;
     step->count++;
 }
 
 /* Operands first. Depth first, so that a chain is finished before another one begins. */
-static void append_with_operands(reini_plan_maker *p, reini_step *step, const rein_tensor *x, int level) {
+static void append_with_operands(reini_plan_maker *p, reini_step *step, const rein_tensor *x,
+                                 const part *of) {
     if (p->done[x->id])
         return;
     for (int j = 0; j < x->n_in; j++)
-        if (belongs(p, x->in[j], step->extent, level))
-            append_with_operands(p, step, x->in[j], level);
+        if (belongs(p, x->in[j], of))
+            append_with_operands(p, step, x->in[j], of);
     append_work(p, step, x);
 }
 
 /* Sums whose operands are ready go at once, while those are warm and before their memory is wanted. */
-static void append_ready_sums(reini_plan_maker *p, reini_step *step, int level) {
+static void append_ready_sums(reini_plan_maker *p, reini_step *step, const part *of) {
     for (int i = 0; i < p->program->n_nodes; i++) {
         const rein_tensor *x = &p->program->node[i];
-        bool ready = reini_plan_is_sum(x) && !p->done[i] && belongs(p, x, step->extent, level);
+        bool ready = reini_plan_is_sum(x) && !p->done[i] && belongs(p, x, of);
         for (int j = 0; ready && j < x->n_in; j++)
-            ready = p->done[x->in[j]->id] || !belongs(p, x->in[j], step->extent, level);
+            ready = p->done[x->in[j]->id] || !belongs(p, x->in[j], of);
         if (ready)
             append_work(p, step, x);
-    }
-}
-
-/* Row ops run one network after the other, forward and backward, rather than all forward and then all backward: the
- * last nodes of the list are the ends of gradients, so the walk starts from them. */
-static void add_segment(reini_plan_maker *p, reini_step *step, int level) {
-    for (int i = p->program->n_nodes - 1; i >= 0; i--) {
-        const rein_tensor *x = &p->program->node[i];
-        if (!belongs(p, x, step->extent, level) || p->done[i])
-            continue;
-        append_with_operands(p, step, x, level);
-        append_ready_sums(p, step, level);
     }
 }
 
@@ -153,32 +170,90 @@ static bool is_copy(const rein_tensor *x) {
     return (x->op == REINI_TRANSPOSE || x->op == REINI_PACK) && !reini_plan_is_op(x->in[0]);
 }
 
+/* A copy that only its branch reads is made by whoever runs the branch. */
+static bool is_own_copy(const reini_plan_maker *p, const rein_tensor *x) {
+    bool own = p->branches && p->live[x->id] && x->branch != 0 && is_copy(x) && !x->output;
+    for (int i = 0; own && i < p->program->n_nodes; i++) {
+        const rein_tensor *user = &p->program->node[i];
+        for (int j = 0; own && p->live[i] && j < user->n_in; j++)
+            own = user->in[j] != x || (branch_of(p, user) == x->branch && !reini_plan_is_split(p, user));
+    }
+    return own;
+}
+
+static void append_own_copies(reini_plan_maker *p, reini_step *step, int branch) {
+    for (int i = 0; branch != 0 && i < p->program->n_nodes; i++) {
+        const rein_tensor *x = &p->program->node[i];
+        if (x->branch == branch && !p->done[i] && is_own_copy(p, x))
+            append_work(p, step, x);
+    }
+    step->before = step->count;
+}
+
+/* Row ops run one network after the other, forward and backward, rather than all forward and then all backward: the
+ * last nodes of the list are the ends of gradients, so the walk starts from them. */
+static void add_segment(reini_plan_maker *p, reini_step *step, const part *of) {
+    for (int i = p->program->n_nodes - 1; i >= 0; i--) {
+        const rein_tensor *x = &p->program->node[i];
+        if (!belongs(p, x, of) || p->done[i])
+            continue;
+        if (step->count == 0)
+            append_own_copies(p, step, of->branch);
+        append_with_operands(p, step, x, of);
+        append_ready_sums(p, step, of);
+    }
+}
+
 /* Copies of weights go first; workers share them when there is enough to copy. */
-static void add_static(reini_plan_maker *p, reini_step *step, int level) {
+static void add_static(reini_plan_maker *p, reini_step *step, const part *of) {
     enum { WORTH_SHARING = 16384 }; /* numbers */
     int64_t copied = 0;
     for (int i = 0; i < p->program->n_nodes; i++) {
         const rein_tensor *x = &p->program->node[i];
-        if (!belongs(p, x, REIN_STATIC, level) || !is_copy(x))
+        if (!belongs(p, x, of) || !is_copy(x) || is_own_copy(p, x))
             continue;
         append_work(p, step, x);
         copied += x->width;
     }
     step->apart = copied >= WORTH_SHARING ? step->count : 0;
-    for (int i = 0; i < p->program->n_nodes; i++)
-        if (belongs(p, &p->program->node[i], REIN_STATIC, level) && !p->done[i])
-            append_work(p, step, &p->program->node[i]);
+    for (int i = 0; i < p->program->n_nodes; i++) {
+        const rein_tensor *x = &p->program->node[i];
+        if (belongs(p, x, of) && !p->done[i] && !is_own_copy(p, x))
+            append_work(p, step, x);
+    }
 }
 
-static void add_step(reini_plan_maker *p, int extent, int level) {
+/* Returns whether there was anything to do. */
+static bool add_step(reini_plan_maker *p, const part *of) {
     rein_program *program = p->program;
-    reini_step step = {.extent = extent, .first = program->n_work};
-    if (extent == REIN_STATIC)
-        add_static(p, &step, level);
+    reini_step step = {.extent = of->extent, .first = program->n_work};
+    if (of->extent == REIN_STATIC)
+        add_static(p, &step, of);
     else
-        add_segment(p, &step, level);
+        add_segment(p, &step, of);
     if (step.count > 0)
         program->step[program->n_steps++] = step;
+    return step.count > 0;
+}
+
+/* Stage after stage: what is in no branch, then the branches beside each other. */
+static void add_segments(reini_plan_maker *p, int extent, int level) {
+    int stages = 1, branches = 0;
+    for (int i = 0; i < p->program->n_nodes; i++) {
+        const rein_tensor *x = &p->program->node[i];
+        if (!p->live[i] || !reini_plan_is_op(x) || p->level[i] != level || runs_over(x) != extent)
+            continue;
+        stages = p->stage[i] >= stages ? p->stage[i] + 1 : stages;
+        branches = branch_of(p, x) > branches ? branch_of(p, x) : branches;
+    }
+    for (int stage = 0; stage < stages; stage++) {
+        add_step(p, &(part){extent, level, stage, 0});
+        int first = p->program->n_steps, beside = 0;
+        for (int branch = 1; branch <= branches; branch++)
+            beside += add_step(p, &(part){extent, level, stage, branch});
+        if (beside > 1)
+            p->program->step[first].beside = beside;
+    }
 }
 
 static void add_split_steps(reini_plan_maker *p, int level) {
@@ -196,10 +271,10 @@ static void add_split_steps(reini_plan_maker *p, int level) {
 static void make_steps(reini_plan_maker *p) {
     int deepest = assign_levels(p);
     for (int level = 0; level <= deepest; level++) {
-        add_step(p, REIN_STATIC, level);
+        add_step(p, &(part){.extent = REIN_STATIC, .level = level});
         add_split_steps(p, level);
         for (int extent = 0; extent < p->g->n_extents; extent++)
-            add_step(p, extent, level);
+            add_segments(p, extent, level);
     }
 }
 
@@ -266,6 +341,7 @@ static rein_status plan(reini_plan_maker *p, const rein_compile_opts *opts) {
     program->n_gradients = p->g->n_gradients;
     for (int i = 0; i < p->g->n_gradients; i++)
         program->gradient_slot[i] = p->g->gradient[i].slot;
+    p->branches = opts->branches != 0;
     REINI_TRY(copy_nodes(p));
     REINI_TRY(choose_tables(p, opts));
     mark_live(p);
@@ -290,6 +366,8 @@ rein_status rein_compile(rein_graph *g, const rein_compile_opts *opts, rein_prog
     reini_free(p.level);
     reini_free(p.ready);
     reini_free(p.last);
+    reini_free(p.stage);
+    reini_free(p.step);
     if (status != REIN_OK) {
         rein_program_free(p.program);
         return status;
@@ -336,6 +414,8 @@ size_t rein_program_print(const rein_program *program, char *out, size_t size) {
         (size_t)program->lane_total * rein_dtype_size(program->real));
     for (int s = 0; s < program->n_steps; s++) {
         const reini_step *step = &program->step[s];
+        if (step->beside > 0)
+            say(&t, "%d branches side by side\n", step->beside);
         if (step->extent == REIN_STATIC)
             say(&t, "static\n");
         else if (step->split)

@@ -7,6 +7,10 @@
  * in a fixed tree when the segment ends. A later level starts where a sum is needed: an op's level counts the sums
  * on its longest path.
  *
+ * Where rows are too few for all workers, branches (rein_branch) run side by side instead: a segment is cut into what
+ * belongs to none, run by all workers, then the branches, each by one worker over all rows, then what needs several of
+ * them, and so on. A network's weights then stay in one core's caches. Sums keep their lanes, so no bit changes.
+ *
  * A product with a weight that no near cache holds has a step of its own, over all rows at once: tile by tile the weight
  * would come from memory again for each, and its gradient would be summed in lanes as large as it is. Workers take shares
  * of its columns. It counts as a level of its own.
@@ -42,9 +46,13 @@ typedef struct reini_step {
     int extent;        /* REIN_STATIC for a static step */
     int first, count;  /* of program->work */
     int apart;         /* static: the first ones, which workers share */
+    int before;        /* segment: the first ones, without rows, run once before its tiles */
+    int beside;        /* so many steps from this one on run side by side, 0 = this one alone */
     bool split;        /* one product over all rows, whose result workers share */
     int lanes;         /* groups of tiles; 0 when the segment has no sums */
     int64_t lane_size; /* elements of one lane block */
+    int64_t lane_base; /* where this step's blocks begin among those of the steps beside it */
+    int64_t row_work;  /* segment: numbers that its ops take of a row, of products the weights too */
 } reini_step;
 
 /* What exec calls need to know of a tensor; the program keeps copies, so the graph may go away. */

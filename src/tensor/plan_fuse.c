@@ -75,7 +75,8 @@ static rein_tensor *packable(const reini_plan_maker *p, const rein_tensor *x, bo
 }
 
 /* The packed form of a weight, made when there is none yet. */
-static rein_tensor *packed_form(reini_plan_maker *p, rein_tensor *weight, const int32_t *k, bool turned) {
+static rein_tensor *packed_form(reini_plan_maker *p, rein_tensor *weight, const int32_t *k, bool turned,
+                                int branch) {
     rein_program *program = p->program;
     for (int i = p->g->n_nodes; i < program->n_nodes; i++) {
         rein_tensor *x = &program->node[i];
@@ -90,6 +91,7 @@ static rein_tensor *packed_form(reini_plan_maker *p, rein_tensor *weight, const 
                        .ndim = 1,
                        .n_in = 1,
                        .in = {weight},
+                       .branch = branch,
                        .k = {k[0], k[1], 1, 0, 0, 0, turned}};
     x->width = turned ? reini_packed_width(k[1], k[0]) : reini_packed_width(k[0], k[1]);
     x->dims[0] = (int)x->width;
@@ -105,7 +107,7 @@ void reini_plan_pack(reini_plan_maker *p) {
         rein_tensor *weight = packable(p, x, &turned);
         if (weight == NULL)
             continue;
-        x->in[1] = packed_form(p, weight, x->k, turned);
+        x->in[1] = packed_form(p, weight, x->k, turned, x->branch);
         x->k[7] = REINI_PACKED;
         if (turned && !old->output && count_uses(p, old) == 0)
             p->live[old->id] = 0;

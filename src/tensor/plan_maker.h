@@ -14,6 +14,10 @@ typedef struct reini_plan_maker {
     int *level;                                     /* per node: when it runs */
     int *ready; /* per node: first level at which static ops may read it */
     int *last;  /* per node: last place in program->work that reads it */
+    int *
+        stage; /* per node: how often its segment goes from branches to what needs several of them before it */
+    int *step; /* per node: the step that it is part of */
+    bool branches;
     char *keep; /* per node: all rows must be kept */
     char *done; /* per node: already in the work list */
 } reini_plan_maker;

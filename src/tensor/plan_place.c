@@ -26,8 +26,7 @@ static void find_last_uses(reini_plan_maker *p) {
                 const rein_tensor *in = x->in[j];
                 p->last[in->id] = w;
                 /* read in another step than its own: keep all rows */
-                if (reini_plan_is_op(in) && in->extent != REIN_STATIC &&
-                    (p->level[in->id] != p->level[x->id] || in->extent != step->extent))
+                if (reini_plan_is_op(in) && in->extent != REIN_STATIC && p->step[in->id] != s)
                     p->keep[in->id] = 1;
             }
         }
@@ -125,6 +124,14 @@ static bool place_over_operand(reini_plan_maker *p, const rein_tensor *x, int w,
     return false;
 }
 
+/* What an op takes of a row, roughly: products read every weight. */
+static int64_t row_work(const rein_tensor *x) {
+    int64_t most = x->width;
+    for (int j = 0; j < x->n_in; j++)
+        most = x->in[j]->width > most ? x->in[j]->width : most;
+    return most;
+}
+
 static rein_status place_tiles(reini_plan_maker *p, reini_step *step) {
     rein_program *program = p->program;
     block *blocks = REINI_NEW_ARRAY(block, (size_t)step->count + 1);
@@ -134,6 +141,7 @@ static rein_status place_tiles(reini_plan_maker *p, reini_step *step) {
     for (int w = step->first; w < step->first + step->count; w++) {
         const rein_tensor *x = program->work[w].node;
         reini_place *place = &program->place[x->id];
+        step->row_work += w < step->first + step->before ? 0 : row_work(x);
         if (reini_plan_is_sum(x)) {
             place->lane_offset = step->lane_size;
             step->lane_size += (x->width + 15) / 16 * 16;
@@ -150,20 +158,29 @@ static rein_status place_tiles(reini_plan_maker *p, reini_step *step) {
     return REIN_OK;
 }
 
+/* Lane blocks of steps that run side by side lie behind each other. */
+static void place_lanes(rein_program *program, int first) {
+    int64_t taken = 0;
+    for (int s = first; s == first || s < first + program->step[first].beside; s++) {
+        reini_step *step = &program->step[s];
+        int64_t tiles = (program->extent[step->extent].capacity + program->tile - 1) / program->tile;
+        if (step->lane_size > 0)
+            step->lanes = tiles < MAX_LANES ? (int)tiles : MAX_LANES;
+        step->lane_base = taken;
+        taken += step->lanes * step->lane_size;
+    }
+    program->lane_total = taken > program->lane_total ? taken : program->lane_total;
+}
+
 rein_status reini_plan_place(reini_plan_maker *p) {
     rein_program *program = p->program;
     find_last_uses(p);
     place_fixed(p);
-    for (int s = 0; s < program->n_steps; s++) {
-        reini_step *step = &program->step[s];
-        if (step->extent == REIN_STATIC || step->split)
-            continue;
-        REINI_TRY(place_tiles(p, step));
-        int64_t tiles = (program->extent[step->extent].capacity + program->tile - 1) / program->tile;
-        if (step->lane_size > 0)
-            step->lanes = tiles < MAX_LANES ? (int)tiles : MAX_LANES;
-        if (step->lanes * step->lane_size > program->lane_total)
-            program->lane_total = step->lanes * step->lane_size;
-    }
+    for (int s = 0; s < program->n_steps; s++)
+        if (program->step[s].extent != REIN_STATIC && !program->step[s].split)
+            REINI_TRY(place_tiles(p, &program->step[s]));
+    for (int s = 0; s<program->n_steps; s += program->step[s].beside> 0 ? program->step[s].beside : 1)
+        if (program->step[s].extent != REIN_STATIC && !program->step[s].split)
+            place_lanes(program, s);
     return REIN_OK;
 }

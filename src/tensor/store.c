@@ -187,16 +187,18 @@ typedef struct blending {
     const float *from;
     int64_t size;
     float rate;
+    int shares;
 } blending;
 
-enum { BLEND_PIECE = 16384 };
+/* fewer numbers are not worth a second worker */
+enum { BLEND_ALONE = 4096 };
 
-static void blend_piece(void *user, int piece, int worker) {
+static void blend_share(void *user, int share, int worker) {
     const blending *b = user;
-    int64_t begin = (int64_t)piece * BLEND_PIECE, left = b->size - begin;
+    int64_t begin = b->size * share / b->shares / 16 * 16, end = b->size * (share + 1) / b->shares / 16 * 16;
     (void)worker;
-    reini_vector_ops_best()->blend(b->to + begin, b->from + begin, left < BLEND_PIECE ? left : BLEND_PIECE,
-                                   b->rate);
+    end = share + 1 == b->shares ? b->size : end;
+    reini_vector_ops_best()->blend(b->to + begin, b->from + begin, end - begin, b->rate);
 }
 
 void rein_store_blend(rein_store *to, const rein_store *from, double rate) {
@@ -206,8 +208,10 @@ void rein_store_blend(rein_store *to, const rein_store *from, double rate) {
 void reini_store_blend(rein_store *to, const rein_store *from, double rate, rein_pool *pool) {
     REINI_ASSERT(to->layout == from->layout && to->real == from->real);
     if (to->real == REIN_F32) {
-        blending b = {to->data, from->data, to->layout->size, (float)rate};
-        rein_pool_run(pool, (int)((b.size + BLEND_PIECE - 1) / BLEND_PIECE), blend_piece, &b);
+        int64_t most = to->layout->size / BLEND_ALONE + 1, threads = rein_pool_threads(pool);
+        blending b = {to->data, from->data, to->layout->size, (float)rate,
+                      (int)(most < threads ? most : threads)};
+        rein_pool_run(pool, b.shares, blend_share, &b);
         return;
     }
     double *y = to->data;
