@@ -1,10 +1,11 @@
 /*
  * pool.c - worker threads that share out small tasks in well under a microsecond.
  *
- * A call opens a gate: one word that holds a generation, whether it is open, and how many workers are inside. Workers
- * spin on it for a while, because the next call usually comes within microseconds, and then sleep. Whoever is inside
- * claims tasks, its own share first and then anybody's, so a call never waits for a worker that the system has not
- * scheduled: the caller does the work itself, closes the gate, and waits only for those who came in.
+ * A call opens a gate: one word that holds a generation, how many workers are invited, whether it is open, and how many
+ * are inside. Workers spin on it for a while, because the next call usually comes within microseconds, and then sleep;
+ * few tasks invite the first workers only and let the others sleep on. Whoever is inside claims tasks, its own share
+ * first and then anybody's, so a call never waits for a worker that the system has not scheduled: the caller does the
+ * work itself, closes the gate, and waits only for those who came in.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -19,14 +20,16 @@ enum { GROUPS = 64 };
 
 #define INSIDE     UINT64_C(0xFFFF)
 #define OPEN       UINT64_C(0x10000)
-#define GENERATION UINT64_C(0x20000)
+#define INVITED    UINT64_C(0x20000) /* times 0 to EVERYBODY */
+#define GENERATION UINT64_C(0x1000000)
+#define EVERYBODY  127
 
 struct rein_pool {
     int threads;
     pthread_t *thread; /* threads - 1 */
     _Alignas(64) _Atomic uint64_t gate;
     _Alignas(64) _Atomic uint64_t claimed; /* a bit for each group */
-    _Alignas(64) atomic_int sleeping;
+    _Alignas(64) _Atomic uint64_t asleep;  /* a bit for each worker that few tasks may invite */
     void (*fn)(void *user, int task, int worker);
     void *user;
     int tasks, groups;
@@ -64,26 +67,41 @@ static void run_group(rein_pool *pool, int group, int worker) {
 
 /* From the worker's own share on, round to its start: the same worker gets the same tasks when all are in time. */
 static void run_tasks(rein_pool *pool, int worker) {
-    int first = pool->groups * worker / pool->threads;
+    int workers = pool->groups < pool->threads ? pool->groups : pool->threads;
+    int first = pool->groups * worker / workers;
     for (int i = 0; i < pool->groups; i++)
         run_group(pool, (first + i) % pool->groups, worker);
 }
 
 /* ---- workers -------------------------------------------------------------------------------------------- */
 
-static uint64_t wait_for_gate(rein_pool *pool, uint64_t seen) {
+static bool is_invited(uint64_t gate, int worker) {
+    int invited = (int)(gate % GENERATION / INVITED);
+    return worker < invited || invited == EVERYBODY;
+}
+
+/* a call after the one seen, that this worker is to take part in */
+static bool is_call(uint64_t gate, uint64_t seen, int worker) {
+    return gate / GENERATION != seen && is_invited(gate, worker);
+}
+
+static uint64_t bit_of(int worker) {
+    return worker < GROUPS ? UINT64_C(1) << worker : 0;
+}
+
+static uint64_t wait_for_gate(rein_pool *pool, uint64_t seen, int worker) {
     uint64_t gate;
     for (int i = 0; i < SPINS_BEFORE_SLEEP; i++) {
         gate = atomic_load_explicit(&pool->gate, memory_order_acquire);
-        if (gate / GENERATION != seen)
+        if (is_call(gate, seen, worker))
             return gate;
         pause_core();
     }
     pthread_mutex_lock(&pool->mutex);
-    atomic_fetch_add(&pool->sleeping, 1);
-    while ((gate = atomic_load(&pool->gate)) / GENERATION == seen)
+    atomic_fetch_or(&pool->asleep, bit_of(worker));
+    while (!is_call(gate = atomic_load(&pool->gate), seen, worker))
         pthread_cond_wait(&pool->wake, &pool->mutex);
-    atomic_fetch_sub(&pool->sleeping, 1);
+    atomic_fetch_and(&pool->asleep, ~bit_of(worker));
     pthread_mutex_unlock(&pool->mutex);
     return gate;
 }
@@ -104,7 +122,7 @@ static void *work(void *argument) {
     int worker = s->worker;
     reini_free(s);
     for (uint64_t seen = 0;;) {
-        uint64_t gate = wait_for_gate(pool, seen);
+        uint64_t gate = wait_for_gate(pool, seen, worker);
         seen = gate / GENERATION;
         if (!enter(pool, gate))
             continue;
@@ -119,10 +137,11 @@ static void *work(void *argument) {
 
 /* ---- callers -------------------------------------------------------------------------------------------- */
 
-static void open_gate(rein_pool *pool) {
+static void open_gate(rein_pool *pool, int invited) {
     uint64_t generation = atomic_load_explicit(&pool->gate, memory_order_relaxed) / GENERATION + 1;
-    atomic_store(&pool->gate, generation * GENERATION | OPEN);
-    if (atomic_load(&pool->sleeping) > 0) {
+    uint64_t meant = invited < GROUPS ? (UINT64_C(1) << invited) - 1 : ~UINT64_C(0);
+    atomic_store(&pool->gate, generation * GENERATION | (uint64_t)invited * INVITED | OPEN);
+    if ((atomic_load(&pool->asleep) & meant) != 0 || invited == EVERYBODY) {
         pthread_mutex_lock(&pool->mutex);
         pthread_cond_broadcast(&pool->wake);
         pthread_mutex_unlock(&pool->mutex);
@@ -150,7 +169,7 @@ void rein_pool_run(rein_pool *pool, int tasks, void (*fn)(void *user, int task, 
     pool->tasks = tasks;
     pool->groups = tasks < GROUPS ? tasks : GROUPS;
     atomic_store_explicit(&pool->claimed, 0, memory_order_relaxed);
-    open_gate(pool);
+    open_gate(pool, pool->groups);
     run_tasks(pool, 0);
     close_gate(pool);
 }
@@ -195,7 +214,7 @@ void rein_pool_free(rein_pool *pool) {
     if (pool == NULL)
         return;
     pool->quit = true;
-    open_gate(pool);
+    open_gate(pool, EVERYBODY);
     for (int i = 0; i + 1 < pool->threads; i++)
         pthread_join(pool->thread[i], NULL);
     pthread_cond_destroy(&pool->wake);

@@ -25,6 +25,8 @@ static void work(void *user, int task, int worker) {
     job *j = user;
     if (task < 0 || task >= j->tasks || worker < 0 || worker >= j->threads)
         abort();
+    if (worker >= j->tasks)
+        abort(); /* not invited */
     if (j->done[task] == j->call)
         abort(); /* twice */
     j->done[task] = j->call;
@@ -93,6 +95,20 @@ static void test_pauses(void **state) {
     rein_pool_free(pool);
 }
 
+/* few tasks for many workers, many tasks, pauses in which those not invited and then all fall asleep */
+static void test_few_are_invited(void **state) {
+    static const int sizes[] = {2, 2, 3, 8, 2, 30};
+    rein_pool *pool = rein_pool_new(MOST_THREADS);
+    job *j = new_job(MOST_THREADS);
+    for (int i = 0; i < 600; i++) {
+        run(pool, j, sizes[i % 6]);
+        if (i % 50 == 49)
+            usleep(700);
+    }
+    free(j);
+    rein_pool_free(pool);
+}
+
 /* ---- visibility ---------------------------------------------------------------------------------------- */
 
 /* Conway-like: every cell from its neighbours in the step before; the answer is known from one thread */
@@ -107,8 +123,7 @@ static void evolve(void *user, int task, int worker) {
     g->cell[!g->now][task] = from[(task + 256) % 257] * 3 + from[task] + (from[(task + 1) % 257] >> 3) + 1;
 }
 
-static uint32_t evolve_many(int threads) {
-    rein_pool *pool = rein_pool_new(threads);
+static uint32_t evolve_with(rein_pool *pool) {
     grid g = {.cell = {{1}}};
     for (int step = 0; step < 1500; step++) {
         rein_pool_run(pool, 257, evolve, &g);
@@ -122,9 +137,19 @@ static uint32_t evolve_many(int threads) {
 }
 
 static void test_results_are_seen(void **state) {
-    uint32_t expected = evolve_many(1);
+    uint32_t expected = evolve_with(rein_pool_new(1));
     for (int threads = 2; threads <= MOST_THREADS; threads++)
-        assert_true(evolve_many(threads) == expected);
+        assert_true(evolve_with(rein_pool_new(threads)) == expected);
+}
+
+/* more workers than a call can invite: the last ones do nothing and end with the others */
+static void test_a_hundred_workers(void **state) {
+    enum { WORKERS = 100 };
+    rein_pool *pool = rein_pool_new(WORKERS);
+    assert_int_equal(rein_pool_threads(pool), WORKERS);
+    uint32_t expected = evolve_with(rein_pool_new(1));
+    usleep(2000);
+    assert_true(evolve_with(pool) == expected);
 }
 
 /* ---- lives --------------------------------------------------------------------------------------------- */
@@ -211,7 +236,9 @@ int main(void) {
         cmocka_unit_test(test_every_task_runs_once),
         cmocka_unit_test(test_handover),
         cmocka_unit_test(test_pauses),
+        cmocka_unit_test(test_few_are_invited),
         cmocka_unit_test(test_results_are_seen),
+        cmocka_unit_test(test_a_hundred_workers),
         cmocka_unit_test(test_pools_come_and_go),
         cmocka_unit_test(test_pools_beside_each_other),
         cmocka_unit_test(test_callers_may_change),
