@@ -179,7 +179,11 @@ static void test_surfaces_for_ever(void **state) {
     s.y = 1;
     for (int t = 0; t < 1000; t++) {
         const int32_t action = t % 2 == 0 ? MINATAR_UP : MINATAR_DOWN;
-        s.fish.count = s.subs.count = s.bullets.count = s.divers.count = 0;
+        memset(s.fish, 0, sizeof s.fish);
+        memset(s.subs, 0, sizeof s.subs);
+        memset(s.divers, 0, sizeof s.divers);
+        memset(s.bullets_left, 0, sizeof s.bullets_left);
+        memset(s.bullets_right, 0, sizeof s.bullets_right);
         s.surfaced &= t > 0;
         rein_step step = seaquest_v0_step(&config, &s, &action, &rng);
         assert_false(step.terminated);

@@ -7,6 +7,9 @@
  *
  * The order in which things are moved, met and removed is the original's to the last detail: things stand in lists in the
  * order they came, lists are walked from the newest, and what is removed is the oldest entry that equals the thing.
+ *
+ * In most frames no shot and no diver is met and nobody leaves; then the order does not matter, and all move at once without
+ * a branch, for how many there are nothing could predict. Else, or where there are more than usual, lists are walked.
  */
 #include <math.h>
 #include "base/base.h"
@@ -28,26 +31,30 @@ enum {
 enum { SEAQUEST_MAX_OXYGEN = 200, SEAQUEST_CREW = 6, SEAQUEST_SPAWN = 20, SEAQUEST_DIVER_SPAWN = 30 };
 enum { SEAQUEST_MOVE = 5, SEAQUEST_MOVE_LEAST = 2, SEAQUEST_COOL_DOWN = 5, SEAQUEST_SHOOT = 10 };
 
-/* A thing crosses the field in at most 60 frames and at most one enemy comes in a frame. */
-enum { SEAQUEST_MOST = 64 };
+/* A thing in a word: bits 0-3 x + 2, so that both cells beside the field have a number; 4-7 y; 8 whether it goes right;
+ * 9-11 frames until it moves; 12-15 frames until it shoots. 0 is nobody. */
+typedef uint16_t seaquest_thing;
+enum { THING_X = 0xf, THING_CELL = 0xff, THING_RIGHT = 1 << 8, THING_LEFT_OF = 1, THING_RIGHT_OF = 12 };
+enum { THING_TICK = 1 << 9, THING_WAIT = 7 << 9, THING_SHOOT_TICK = 1 << 12, THING_SHOOT_WAIT = 15 << 12 };
+#define THING_AT(x, y) ((y)*16 + (x) + 2)
 
-typedef struct seaquest_thing {
-    int8_t x, y, right, move_timer, shoot_timer;
-} seaquest_thing;
-
-typedef struct seaquest_list {
-    int32_t count;
-    seaquest_thing at[SEAQUEST_MOST];
-} seaquest_list;
+/* Lists have the oldest first and nobody after the newest. At most one enemy comes in a frame, and when they come that
+ * often one crosses the field in 30 frames. A diver comes in 30 frames and crosses it in 60, a shot of ours in 5 and 10:
+ * there are two at most. */
+enum { SEAQUEST_ENEMIES = 48, SEAQUEST_PAIR = 2, FEW_FISH = 4, FEW_SUBS = 2 };
 
 typedef struct seaquest_state {
-    seaquest_list shots, bullets, fish, subs, divers; /* shots ours, bullets theirs */
+    int64_t frame, next_enemy, next_diver, next_shot; /* of the episode; a shot may come later */
+    minatar_row bullets_right[8], bullets_left[8]; /* theirs, in the rows from 1; two in a cell are as one */
+    seaquest_thing shots[SEAQUEST_PAIR]; /* ours, the older and the newer, either of which may be nobody */
     int32_t crew; /* divers on board; less than none after a full load and surfacing on, as in the original */
     int16_t oxygen;
     int8_t x, y, right;
-    int8_t spawn_speed, spawn_timer, diver_timer, move_speed, cool_down;
+    int8_t spawn_speed, move_speed;
     uint8_t odd_ramp, surfaced;
-    uint8_t last_action;
+    uint8_t last_action, unused[4];
+    seaquest_thing divers[SEAQUEST_PAIR + 1], fish[SEAQUEST_ENEMIES],
+        subs[SEAQUEST_ENEMIES + 2]; /* no padding */
 } seaquest_state;
 
 static void seaquest_reset(const void *config, void *state, rein_rng *rng) {
@@ -55,187 +62,305 @@ static void seaquest_reset(const void *config, void *state, rein_rng *rng) {
     memset(s, 0, sizeof *s);
     s->oxygen = SEAQUEST_MAX_OXYGEN;
     s->x = 5;
-    s->spawn_speed = s->spawn_timer = SEAQUEST_SPAWN;
-    s->diver_timer = SEAQUEST_DIVER_SPAWN;
+    s->spawn_speed = SEAQUEST_SPAWN;
+    s->next_enemy = SEAQUEST_SPAWN;
+    s->next_diver = SEAQUEST_DIVER_SPAWN;
     s->move_speed = SEAQUEST_MOVE;
     s->surfaced = 1;
 }
 
-/* ---- lists --------------------------------------------------------------------------------------------- */
+/* ---- things and lists ---------------------------------------------------------------------------------- */
 
-static bool same_cell(const seaquest_thing *a, const seaquest_thing *b) {
-    return a->x == b->x && a->y == b->y;
+static seaquest_thing thing_at(int x, int y, bool right, int wait) {
+    return (seaquest_thing)(THING_AT(x, y) + THING_RIGHT * right + THING_TICK * wait);
 }
 
-static void append(seaquest_list *list, seaquest_thing thing) {
-    REINI_ASSERT(list->count < SEAQUEST_MOST);
-    if (list->count < SEAQUEST_MOST)
-        list->at[list->count++] = thing;
+static bool same_cell(int a, int b) {
+    return ((a ^ b) & THING_CELL) == 0;
 }
 
-static void remove_equal(seaquest_list *list, seaquest_thing thing) {
-    int i = 0;
-    while (memcmp(&list->at[i], &thing, sizeof thing) != 0)
-        i++;
-    list->count--;
-    memmove(&list->at[i], &list->at[i + 1], (size_t)(list->count - i) * sizeof thing);
-    memset(&list->at[list->count], 0, sizeof thing);
+static bool is_inside(int thing) {
+    return (~(1 << THING_LEFT_OF | 1 << THING_RIGHT_OF) >> (thing & THING_X) & 1) != 0;
 }
 
-/* The first of the list in that cell, or NULL. */
-static const seaquest_thing *in_cell(const seaquest_list *list, const seaquest_thing *cell) {
-    for (int i = 0; i < list->count; i++)
-        if (same_cell(&list->at[i], cell))
-            return &list->at[i];
-    return NULL;
+static seaquest_thing advanced(int thing) {
+    return (seaquest_thing)(thing + (thing & THING_RIGHT ? 1 : -1));
 }
 
-static bool advance(seaquest_thing *thing) {
-    thing->x = (int8_t)(thing->x + (thing->right ? 1 : -1));
-    return thing->x >= 0 && thing->x < MINATAR_SIDE;
+static int count(const seaquest_thing *list) {
+    int n = 0;
+    while (list[n] != 0)
+        n++;
+    return n;
 }
+
+static void append(seaquest_thing *list, seaquest_thing thing, int most) {
+    int n = count(list);
+    REINI_ASSERT(n + 1 < most);
+    if (n + 1 < most)
+        list[n] = thing;
+}
+
+static void remove_equal(seaquest_thing *list, seaquest_thing thing) {
+    while (*list != thing)
+        list++;
+    do
+        list[0] = list[1];
+    while (*list++ != 0);
+}
+
+/* The first of the list in that cell, or nobody. */
+static seaquest_thing in_cell(const seaquest_thing *list, int cell) {
+    while (*list != 0 && !same_cell(*list, cell))
+        list++;
+    return *list;
+}
+
+/* ---- all at once --------------------------------------------------------------------------------------- */
+
+typedef uint16_t seaquest_eight __attribute__((vector_size(16)));
+typedef int16_t seaquest_signed __attribute__((vector_size(16)));
+
+REINI_INLINE seaquest_eight load_eight(const void *from) {
+    seaquest_eight eight;
+    memcpy(&eight, from, sizeof eight);
+    return eight;
+}
+
+REINI_INLINE bool any_of(seaquest_eight eight) {
+    uint64_t half[2];
+    memcpy(half, &eight, sizeof half);
+    return (half[0] | half[1]) != 0;
+}
+
+/* The few: four fish, two submarines, two divers, the oldest. */
+REINI_INLINE seaquest_eight few_of(const seaquest_state *s) {
+    typedef uint32_t four __attribute__((vector_size(16)));
+    uint32_t part[4];
+    memcpy(part, s->fish, 8);
+    memcpy(part + 2, s->subs, 4);
+    memcpy(part + 3, s->divers, 4);
+    return (seaquest_eight)(four){part[0], part[1], part[2], part[3]};
+}
+
+REINI_INLINE void few_to(seaquest_state *s, seaquest_eight few) {
+    memcpy(s->fish, &few, 8);
+    memcpy(s->subs, (const char *)&few + 8, 4);
+    memcpy(s->divers, (const char *)&few + 12, 4);
+}
+
+static const seaquest_eight few_subs = {0, 0, 0, 0, 0xffff, 0xffff, 0, 0};
+static const seaquest_eight few_divers = {0, 0, 0, 0, 0, 0, 0xffff, 0xffff};
 
 /* ---- a frame ------------------------------------------------------------------------------------------- */
+
+static bool has_traffic(const seaquest_thing *list, int y, bool right) {
+    for (; *list != 0; list++)
+        if ((*list >> 4 & 15) == y && ((*list & THING_RIGHT) != 0) == right)
+            return true;
+    return false;
+}
 
 /* A fish or a submarine, unless its row has traffic in the other direction. */
 static void spawn_enemy(seaquest_state *s, rein_rng *rng) {
     bool right = MINATAR_UNIFORM(rng) < 1.0 / 2, is_sub = MINATAR_UNIFORM(rng) < 1.0 / 3;
-    int8_t y = (int8_t)(1 + MINATAR_BELOW(rng, 8));
-    const seaquest_list *both[] = {&s->subs, &s->fish};
-    for (int k = 0; k < 2; k++)
-        for (int i = 0; i < both[k]->count; i++)
-            if (both[k]->at[i].y == y && both[k]->at[i].right != right)
-                return;
-    seaquest_thing enemy = {.x = right ? 0 : 9, .y = y, .right = right, .move_timer = s->move_speed};
-    enemy.shoot_timer = is_sub ? SEAQUEST_SHOOT : 0;
-    append(is_sub ? &s->subs : &s->fish, enemy);
+    int y = 1 + MINATAR_BELOW(rng, 8);
+    if (has_traffic(s->subs, y, !right) || has_traffic(s->fish, y, !right))
+        return;
+    int enemy = thing_at(right ? 0 : 9, y, right, s->move_speed) + is_sub * SEAQUEST_SHOOT * THING_SHOOT_TICK;
+    append(is_sub ? s->subs : s->fish, (seaquest_thing)enemy, SEAQUEST_ENEMIES);
 }
 
 static void spawn_diver(seaquest_state *s, rein_rng *rng) {
     bool right = MINATAR_UNIFORM(rng) < 1.0 / 2;
-    int8_t y = (int8_t)(1 + MINATAR_BELOW(rng, 8));
-    append(&s->divers,
-           (seaquest_thing){.x = right ? 0 : 9, .y = y, .right = right, .move_timer = SEAQUEST_MOVE});
+    int y = 1 + MINATAR_BELOW(rng, 8);
+    append(s->divers, thing_at(right ? 0 : 9, y, right, SEAQUEST_MOVE), SEAQUEST_PAIR + 1);
 }
 
-static void steer(seaquest_state *s, int action) {
-    if (action == MINATAR_FIRE && s->cool_down == 0) {
-        append(&s->shots, (seaquest_thing){.x = s->x, .y = s->y, .right = s->right});
-        s->cool_down = SEAQUEST_COOL_DOWN;
+/* Either number, without a branch. */
+REINI_INLINE int pick(bool which, int yes, int no) {
+    return no ^ ((yes ^ no) & -(int)which);
+}
+
+REINI_INLINE void steer(seaquest_state *s, int action) {
+    static const int8_t across[MINATAR_ACTIONS] = {[MINATAR_LEFT] = -1, [MINATAR_RIGHT] = 1};
+    static const int8_t down[MINATAR_ACTIONS] = {[MINATAR_UP] = -1, [MINATAR_DOWN] = 1};
+    bool fires = (action == MINATAR_FIRE) & (s->frame >= s->next_shot);
+    seaquest_thing older = s->shots[0], newer = s->shots[1];
+    s->shots[0] = (seaquest_thing)pick(fires, newer, older);
+    s->shots[1] = (seaquest_thing)pick(fires, thing_at(s->x, s->y, s->right, 0), newer);
+    s->next_shot = fires ? s->frame + SEAQUEST_COOL_DOWN : s->next_shot;
+    s->x = (int8_t)minatar_clamp(s->x + across[action], 0, 9);
+    s->y = (int8_t)minatar_clamp(s->y + down[action], 0, 8);
+    s->right = (int8_t)pick(across[action] != 0, across[action] > 0, s->right);
+}
+
+/* Ours go on, out of the field as well. */
+REINI_INLINE void move_shots(seaquest_state *s) {
+    for (int i = 0; i < SEAQUEST_PAIR; i++) {
+        int shot = s->shots[i];
+        shot += (shot >> 7 & 2) - (shot != 0);
+        s->shots[i] = (seaquest_thing)(shot & -(int)is_inside(shot));
     }
-    int across = (action == MINATAR_RIGHT) - (action == MINATAR_LEFT);
-    s->x = (int8_t)minatar_clamp(s->x + across, 0, 9);
-    s->y = (int8_t)minatar_clamp(s->y + (action == MINATAR_DOWN) - (action == MINATAR_UP), 0, 8);
-    if (across != 0)
-        s->right = across > 0;
 }
 
-/* A shot meets an enemy of the list: both go. */
-static bool strike(seaquest_state *s, const seaquest_thing *shot, seaquest_list *enemies) {
-    const seaquest_thing *enemy = in_cell(enemies, shot);
-    if (enemy == NULL)
+/* An enemy of the list in that cell goes. */
+static bool strike(seaquest_thing *enemies, int cell) {
+    seaquest_thing enemy = in_cell(enemies, cell);
+    if (enemy != 0)
+        remove_equal(enemies, enemy);
+    return enemy != 0;
+}
+
+/* A shot that has moved meets a fish, else a submarine: both go. */
+static int strike_with(seaquest_state *s, seaquest_thing *shot) {
+    if (*shot == 0 || !(strike(s->fish, *shot) || strike(s->subs, *shot)))
+        return 0;
+    *shot = 0;
+    return 1;
+}
+
+static int player_cell(const seaquest_state *s) {
+    return THING_AT(s->x, s->y);
+}
+
+static bool take_aboard(seaquest_state *s, seaquest_thing diver) {
+    if (!same_cell(diver, player_cell(s)) || s->crew >= SEAQUEST_CREW)
         return false;
-    remove_equal(enemies, *enemy);
-    remove_equal(&s->shots, *shot);
-    return true;
-}
-
-static int move_shots(seaquest_state *s) {
-    int hits = 0;
-    for (int i = s->shots.count - 1; i >= 0; i--) {
-        bool inside = advance(&s->shots.at[i]);
-        seaquest_thing shot = s->shots.at[i];
-        if (!inside)
-            remove_equal(&s->shots, shot);
-        else
-            hits += strike(s, &shot, &s->fish) || strike(s, &shot, &s->subs);
-    }
-    return hits;
-}
-
-static bool take_aboard(seaquest_state *s, const seaquest_thing *diver) {
-    if (diver->x != s->x || diver->y != s->y || s->crew >= SEAQUEST_CREW)
-        return false;
-    remove_equal(&s->divers, *diver);
+    remove_equal(s->divers, diver);
     s->crew++;
     return true;
 }
 
-static void move_divers(seaquest_state *s) {
-    for (int i = s->divers.count - 1; i >= 0; i--) {
-        seaquest_thing diver = s->divers.at[i];
-        if (take_aboard(s, &diver))
+static void walk_divers(seaquest_state *s) {
+    for (int i = count(s->divers) - 1; i >= 0; i--) {
+        seaquest_thing *diver = &s->divers[i];
+        if (take_aboard(s, *diver))
             continue;
-        if (s->divers.at[i].move_timer > 0) {
-            s->divers.at[i].move_timer--;
+        if ((*diver & THING_WAIT) != 0) {
+            *diver = (seaquest_thing)(*diver - THING_TICK);
             continue;
         }
-        s->divers.at[i].move_timer = SEAQUEST_MOVE;
-        bool inside = advance(&s->divers.at[i]);
-        diver = s->divers.at[i];
-        if (!inside)
-            remove_equal(&s->divers, diver);
+        seaquest_thing moved = *diver = (seaquest_thing)(advanced(*diver) + SEAQUEST_MOVE * THING_TICK);
+        if (!is_inside(moved))
+            remove_equal(s->divers, moved);
         else
-            take_aboard(s, &diver);
+            take_aboard(s, moved);
     }
-}
-
-static bool meets_player(const seaquest_state *s, const seaquest_thing *thing) {
-    return thing->x == s->x && thing->y == s->y;
 }
 
 /* The i-th enemy's move; true when it is still there. A shot of ours in its new cell takes it away. */
-static bool move_enemy(seaquest_state *s, seaquest_list *enemies, int i, rein_step *step) {
-    seaquest_thing *enemy = &enemies->at[i];
-    step->terminated |= meets_player(s, enemy);
-    if (enemy->move_timer > 0) {
-        enemy->move_timer--;
+static bool walk_enemy(seaquest_state *s, seaquest_thing *enemies, int i, rein_step *step) {
+    seaquest_thing enemy = enemies[i];
+    step->terminated |= same_cell(enemy, player_cell(s));
+    if ((enemy & THING_WAIT) != 0) {
+        enemies[i] = (seaquest_thing)(enemy - THING_TICK);
         return true;
     }
-    enemy->move_timer = s->move_speed;
-    bool inside = advance(enemy);
-    seaquest_thing moved = *enemy;
-    if (!inside) {
-        remove_equal(enemies, moved);
+    enemy = enemies[i] = (seaquest_thing)(advanced(enemy) + s->move_speed * THING_TICK);
+    if (!is_inside(enemy)) {
+        remove_equal(enemies, enemy);
         return false;
     }
-    if (meets_player(s, &moved)) {
+    if (same_cell(enemy, player_cell(s))) {
         step->terminated = true;
         return true;
     }
-    const seaquest_thing *shot = in_cell(&s->shots, &moved);
-    if (shot == NULL)
+    int i_shot = same_cell(s->shots[0], enemy) ? 0 : 1;
+    if (!same_cell(s->shots[i_shot], enemy))
         return true;
-    remove_equal(enemies, moved);
-    remove_equal(&s->shots, *shot);
+    remove_equal(enemies, enemy);
+    s->shots[i_shot] = 0;
     step->reward += 1;
     return false;
 }
 
+static void shoot(seaquest_state *s, seaquest_thing sub) {
+    minatar_row *rows = sub & THING_RIGHT ? s->bullets_right : s->bullets_left,
+                *row = &rows[(sub >> 4 & 15) - 1];
+    if (is_inside(sub))
+        *row = (minatar_row)(*row | 1 << ((sub & THING_X) - 2));
+}
+
 /* A submarine shoots on, even in the frame in which it goes. */
-static void move_subs(seaquest_state *s, rein_step *step) {
-    for (int i = s->subs.count - 1; i >= 0; i--) {
-        seaquest_thing sub = s->subs.at[i];
-        if (sub.move_timer == 0)
-            advance(&sub);
-        bool there = move_enemy(s, &s->subs, i, step);
-        if (sub.shoot_timer == 0)
-            append(&s->bullets, (seaquest_thing){.x = sub.x, .y = sub.y, .right = sub.right});
+static void walk_subs(seaquest_state *s, rein_step *step) {
+    for (int i = count(s->subs) - 1; i >= 0; i--) {
+        seaquest_thing sub = s->subs[i];
+        bool shoots = (sub & THING_SHOOT_WAIT) == 0;
+        if ((sub & THING_WAIT) == 0)
+            sub = advanced(sub);
+        bool there = walk_enemy(s, s->subs, i, step);
+        if (shoots)
+            shoot(s, sub);
         if (there)
-            s->subs.at[i].shoot_timer = (int8_t)(sub.shoot_timer == 0 ? SEAQUEST_SHOOT : sub.shoot_timer - 1);
+            s->subs[i] = (seaquest_thing)(s->subs[i] + (shoots ? SEAQUEST_SHOOT : -1) * THING_SHOOT_TICK);
     }
 }
 
-static void move_bullets(seaquest_state *s, rein_step *step) {
-    for (int i = s->bullets.count - 1; i >= 0; i--) {
-        step->terminated |= meets_player(s, &s->bullets.at[i]);
-        bool inside = advance(&s->bullets.at[i]);
-        seaquest_thing bullet = s->bullets.at[i];
-        if (!inside)
-            remove_equal(&s->bullets, bullet);
-        else
-            step->terminated |= meets_player(s, &bullet);
+/* Everybody but bullets and shots, one by one; shots have moved. */
+static rein_step walk_all(seaquest_state *s) {
+    rein_step step = {0};
+    for (int k = SEAQUEST_PAIR - 1; k >= 0; k--)
+        step.reward += (float)strike_with(s, &s->shots[k]);
+    walk_divers(s);
+    walk_subs(s, &step);
+    for (int i = count(s->fish) - 1; i >= 0; i--)
+        walk_enemy(s, s->fish, i, &step);
+    return step;
+}
+
+/* The things in the cell of a shot; nobody is where no shot is. */
+REINI_INLINE seaquest_eight are_with(seaquest_eight cells, seaquest_thing shot) {
+    return (seaquest_eight)(cells == (uint16_t)((shot & THING_CELL) - (shot == 0)));
+}
+
+/* The few of a frame later: who is due moves, everybody else's timer goes down. */
+REINI_INLINE seaquest_eight later(seaquest_eight old, int move_speed) {
+    const seaquest_eight diver_wait = few_divers & (SEAQUEST_MOVE * THING_TICK);
+    const seaquest_eight ticks = THING_TICK + (few_subs & THING_SHOOT_TICK);
+    seaquest_eight due = (seaquest_eight)((old & THING_WAIT) == 0), there = (seaquest_eight)(old != 0);
+    seaquest_eight wait = diver_wait | (~few_divers & (uint16_t)(move_speed * THING_TICK));
+    seaquest_eight moved = wait + (old >> 7 & 2) + (THING_TICK - 1);
+    return (old - ticks + (moved & due)) & there;
+}
+
+/* What walk_all does, at once; false where there are more, or a shot or a diver is met, or somebody leaves. */
+REINI_INLINE bool move_all(seaquest_state *s, rein_step *step) {
+    seaquest_eight old = few_of(s), new = later(old, s->move_speed);
+    seaquest_eight old_cell = old & THING_CELL, new_cell = new &THING_CELL, x = new &THING_X;
+    seaquest_eight shot = are_with(old_cell, s->shots[0]) | are_with(old_cell, s->shots[1]);
+    shot |= are_with(new_cell, s->shots[0]) | are_with(new_cell, s->shots[1]);
+    uint16_t player = (uint16_t)player_cell(s);
+    seaquest_eight met = (seaquest_eight)((old_cell == player) | (new_cell == player));
+    seaquest_eight left = (seaquest_eight)((x == THING_LEFT_OF) | (x == THING_RIGHT_OF));
+    if (any_of((met & few_divers) | (shot & ~few_divers) | left) | s->fish[FEW_FISH] | s->subs[FEW_SUBS])
+        return false;
+    seaquest_eight shoots =
+        (seaquest_eight)((old & THING_SHOOT_WAIT) == 0) & (seaquest_eight)(old != 0) & few_subs;
+    if (any_of(shoots)) {
+        for (int k = FEW_FISH; k < FEW_FISH + FEW_SUBS; k++)
+            if (shoots[k])
+                shoot(s, new[k]);
+        new += shoots &(uint16_t)((SEAQUEST_SHOOT + 1) * THING_SHOOT_TICK);
     }
+    step->terminated = any_of(met);
+    few_to(s, new);
+    return true;
+}
+
+REINI_INLINE bool has_bullets(const seaquest_state *s) {
+    return any_of(load_eight(s->bullets_right) | load_eight(s->bullets_left));
+}
+
+static bool move_bullets(seaquest_state *s) {
+    int row = (s->y - 1) & 7, player = (s->y > 0) << s->x;
+    int met = s->bullets_right[row] | s->bullets_left[row];
+    for (int y = 0; y < 8; y++) {
+        s->bullets_right[y] = (minatar_row)(s->bullets_right[y] << 1 & ((1 << MINATAR_SIDE) - 1));
+        s->bullets_left[y] = s->bullets_left[y] >> 1;
+    }
+    met |= s->bullets_right[row] | s->bullets_left[row];
+    return (met & player) != 0;
 }
 
 static void grow_harder(seaquest_state *s) {
@@ -248,83 +373,115 @@ static void grow_harder(seaquest_state *s) {
     s->odd_ramp ^= 1;
 }
 
-static void breathe(const minatar_config *c, seaquest_state *s, rein_step *step) {
-    step->terminated |= s->oxygen <= 0;
-    if (s->y > 0) {
-        s->oxygen--;
-        s->surfaced = 0;
-    } else if (!s->surfaced && s->crew == 0) {
-        step->terminated = true;
-    } else if (!s->surfaced) {
-        s->surfaced = 1;
-        if (s->crew == SEAQUEST_CREW) {
-            /* floor division: oxygen is -1 in the frame in which it ran out */
-            int tenths = s->oxygen * 10;
-            step->reward += (float)(tenths < 0 ? -1 : tenths / SEAQUEST_MAX_OXYGEN);
-            s->crew = 0;
-        }
-        s->oxygen = SEAQUEST_MAX_OXYGEN;
-        s->crew--;
-        if (c->difficulty_ramping)
-            grow_harder(s);
+static rein_step surface(const minatar_config *c, seaquest_state *s) {
+    rein_step step = {.terminated = s->crew == 0};
+    if (s->crew == 0)
+        return step;
+    s->surfaced = 1;
+    if (s->crew == SEAQUEST_CREW) {
+        /* floor division: oxygen is -1 in the frame in which it ran out */
+        int tenths = s->oxygen * 10;
+        step.reward = (float)(tenths < 0 ? -1 : tenths / SEAQUEST_MAX_OXYGEN);
+        s->crew = 0;
     }
+    s->oxygen = SEAQUEST_MAX_OXYGEN;
+    s->crew--;
+    if (c->difficulty_ramping)
+        grow_harder(s);
+    return step;
 }
 
-static rein_step seaquest_play(const void *config, void *state, int action, rein_rng *rng) {
+REINI_INLINE rein_step seaquest_play(const void *config, void *state, int action, rein_rng *rng) {
     seaquest_state *s = state;
     rein_step step = {0};
-    if (s->spawn_timer == 0) {
+    if (s->frame == s->next_enemy) {
         spawn_enemy(s, rng);
-        s->spawn_timer = s->spawn_speed;
+        s->next_enemy += s->spawn_speed;
     }
-    if (s->diver_timer == 0) {
+    if (s->frame == s->next_diver) {
         spawn_diver(s, rng);
-        s->diver_timer = SEAQUEST_DIVER_SPAWN;
+        s->next_diver += SEAQUEST_DIVER_SPAWN;
     }
     steer(s, action);
-    step.reward += (float)move_shots(s);
-    move_divers(s);
-    move_subs(s, &step);
-    move_bullets(s, &step);
-    for (int i = s->fish.count - 1; i >= 0; i--)
-        move_enemy(s, &s->fish, i, &step);
-    s->spawn_timer = (int8_t)(s->spawn_timer - (s->spawn_timer > 0));
-    s->diver_timer = (int8_t)(s->diver_timer - (s->diver_timer > 0));
-    s->cool_down = (int8_t)(s->cool_down - (s->cool_down > 0));
-    breathe(config, s, &step);
+    move_shots(s);
+    if (!move_all(s, &step))
+        step = walk_all(s);
+    if (has_bullets(s))
+        step.terminated |= move_bullets(s);
+    s->frame++;
+    step.terminated |= s->oxygen <= 0;
+    s->oxygen = (int16_t)(s->oxygen - (s->y > 0));
+    s->surfaced &= s->y == 0;
+    if (s->y == 0 && !s->surfaced) {
+        rein_step risen = surface(config, s);
+        step.reward += risen.reward;
+        step.terminated |= risen.terminated;
+    }
     return step;
 }
 
 /* ---- what is seen -------------------------------------------------------------------------------------- */
 
-/* Entry 0 goes without a branch, for whether there is one nothing could predict: one that is not is all zeros and writes
- * zeros in the corner, where there are zeros, because nothing was written before and no trail lies in row 0. */
-REINI_INLINE void show(uint8_t *obs, const seaquest_list *list, int channel, bool trail) {
-    int i = 0;
-    do {
-        const seaquest_thing *thing = &list->at[i];
-        int cell = thing->y * MINATAR_SIDE + thing->x, behind = thing->x + 1 - 2 * thing->right;
-        bool there = i < list->count, trails = there & ((unsigned)behind < MINATAR_SIDE);
-        obs[channel * MINATAR_CELLS + cell] = there;
-        if (trail)
-            obs[SEAQUEST_TRAIL * MINATAR_CELLS + (trails ? cell + 1 - 2 * thing->right : 0)] = trails;
-    } while (++i < list->count);
+static void show_thing(uint8_t *obs, int channel, int thing) {
+    int x = (thing & THING_X) - 2, y = thing >> 4 & 15, back = thing & THING_RIGHT ? x - 1 : x + 1;
+    minatar_set(obs, channel, y, x);
+    if (back >= 0 && back < MINATAR_SIDE)
+        minatar_set(obs, SEAQUEST_TRAIL, y, back);
 }
 
-static void seaquest_show(const seaquest_state *s, uint8_t *obs) {
+/* The two oldest of each list go without a branch: nobody is shown where the player is. */
+REINI_INLINE void show_oldest(const seaquest_state *s, uint8_t *obs) {
+    enum { C = MINATAR_CELLS, FISH = SEAQUEST_FISH * C, SUB = SEAQUEST_SUB * C, DIVER = SEAQUEST_DIVER * C };
+    enum { SHOT = SEAQUEST_SHOT * C };
+    const seaquest_eight first = {FISH, FISH, SUB, SUB, DIVER, DIVER, SHOT, SHOT};
+    typedef uint32_t four __attribute__((vector_size(16)));
+    uint32_t part[3];
+    memcpy(part, s->fish, 4);
+    memcpy(part + 1, s->subs, 4);
+    memcpy(part + 2, s->divers, 4);
+    seaquest_eight thing = (seaquest_eight)(four){part[0], part[1], part[2], 0};
+    thing[6] = s->shots[0];
+    thing[7] = s->shots[1];
+    seaquest_eight x = thing & THING_X, y = thing >> 4 & 15;
+    seaquest_eight there = (seaquest_eight)(thing != 0), back = x + 1 - (thing >> 7 & 2);
+    seaquest_eight trails =
+        (seaquest_eight)(((seaquest_signed)back >= 2) & ((seaquest_signed)back < 12)) & there;
+    uint16_t player = (uint16_t)(s->y * MINATAR_SIDE + s->x);
+    seaquest_eight row = y * MINATAR_SIDE - 2 - player, cell = player + ((row + x + first) & there);
+    seaquest_eight behind = player + ((row + back + SEAQUEST_TRAIL * C) & trails);
+    for (int i = 0; i < 8; i++)
+        obs[cell[i]] = 1;
+    for (int i = 0; i < 6; i++)
+        obs[behind[i]] = 1;
+}
+
+static void show_bullets(const seaquest_state *s, uint8_t *obs) {
+    minatar_row rows[8];
+    for (int y = 0; y < 8; y++)
+        rows[y] = s->bullets_right[y] | s->bullets_left[y];
+    minatar_write(obs, SEAQUEST_BULLET, 1, 8, rows);
+}
+
+/* The gauges are cut out of strips: of oxygen ten cells from zero on, of divers nine that end one cell before the wall. */
+static void show_gauges(const seaquest_state *s, uint8_t *obs) {
+    static const uint8_t oxygen[20] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, crew[16] = {[9] = 1, 1, 1, 1, 1, 1};
+    int full = s->oxygen * 10 / SEAQUEST_MAX_OXYGEN, aboard = s->crew < 0 ? 0 : s->crew;
+    uint8_t *bottom = obs + MINATAR_CELLS - MINATAR_SIDE;
+    memcpy(bottom + SEAQUEST_OXYGEN * MINATAR_CELLS, oxygen + 10 - full, 10);
+    memcpy(bottom + SEAQUEST_GAUGE * MINATAR_CELLS, crew + aboard, 9);
+}
+
+REINI_INLINE void seaquest_show(const seaquest_state *s, uint8_t *obs) {
     minatar_set(obs, SEAQUEST_FRONT, s->y, s->x);
     minatar_set(obs, SEAQUEST_BACK, s->y, s->x + (s->right ? -1 : 1));
-    int full = s->oxygen * 10 / SEAQUEST_MAX_OXYGEN, crew = s->crew < 0 ? 0 : s->crew;
-    minatar_row oxygen = (minatar_row)((1 << full) - 1), gauge = (minatar_row)(0x200 - (0x200 >> crew));
-    minatar_write(obs, SEAQUEST_OXYGEN, MINATAR_SIDE - 1, 1, &oxygen);
-    minatar_write(obs, SEAQUEST_GAUGE, MINATAR_SIDE - 1, 1, &gauge);
-    show(obs, &s->shots, SEAQUEST_SHOT, false);
-    if (s->bullets.count > 0)
-        show(obs, &s->bullets, SEAQUEST_BULLET, false);
-    show(obs, &s->fish, SEAQUEST_FISH, true);
-    if (s->subs.count > 0)
-        show(obs, &s->subs, SEAQUEST_SUB, true);
-    show(obs, &s->divers, SEAQUEST_DIVER, true);
+    show_gauges(s, obs);
+    show_oldest(s, obs);
+    if (has_bullets(s))
+        show_bullets(s, obs);
+    for (const seaquest_thing *fish = s->fish + 2; *fish != 0; fish++)
+        show_thing(obs, SEAQUEST_FISH, *fish);
+    for (const seaquest_thing *sub = s->subs + 2; *sub != 0; sub++)
+        show_thing(obs, SEAQUEST_SUB, *sub);
 }
 
 MINATAR_TYPES(seaquest, "MinAtar/Seaquest", SEAQUEST_CHANNELS,
