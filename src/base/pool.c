@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <rein/tensor.h>
 #include "base/base.h"
+#include "base/pool.h"
 
 /* spins before a worker sleeps (about 0.2 ms) and before a waiting caller yields its core */
 enum { SPINS_BEFORE_SLEEP = 4000, SPINS_BEFORE_YIELD = 400 };
@@ -33,7 +34,7 @@ struct rein_pool {
     void (*fn)(void *user, int task, int worker);
     void *user;
     int tasks, groups;
-    bool quit;
+    bool quit, alone; /* alone: the caller's */
     pthread_mutex_t mutex;
     pthread_cond_t wake;
 };
@@ -159,7 +160,7 @@ static void close_gate(rein_pool *pool) {
 }
 
 void rein_pool_run(rein_pool *pool, int tasks, void (*fn)(void *user, int task, int worker), void *user) {
-    if (pool == NULL || pool->threads == 1 || tasks <= 1) {
+    if (pool == NULL || pool->threads == 1 || pool->alone || tasks <= 1) {
         for (int task = 0; task < tasks; task++)
             fn(user, task, 0);
         return;
@@ -172,6 +173,11 @@ void rein_pool_run(rein_pool *pool, int tasks, void (*fn)(void *user, int task, 
     open_gate(pool, pool->groups);
     run_tasks(pool, 0);
     close_gate(pool);
+}
+
+void reini_pool_alone(rein_pool *pool, bool alone) {
+    if (pool != NULL)
+        pool->alone = alone;
 }
 
 static bool spawn(rein_pool *pool, int worker) {

@@ -20,6 +20,7 @@
 #include "algo/off_policy/memory_loss.h"
 #include "base/clock.h"
 #include "rl/acting.h"
+#include "rl/crew.h"
 #include "rl/noise.h"
 #include "rl/stepper.h"
 #include "rl/twin.h"
@@ -64,6 +65,7 @@ typedef struct deterministic {
     reini_replay *replay;
     reini_batch *batch;
     reini_stepper *stepper;
+    reini_crew crew;
     reini_act_program act;
     rein_exec *act_exec;
     reini_memory_loss critic, improve;
@@ -181,8 +183,11 @@ static void experience(deterministic *d, reini_report *report) {
 static void learn(deterministic *d, double *sum) {
     const reini_deterministic_config *c = &d->config;
     int64_t updates = c->gradient_steps < 0 ? c->train_freq * c->n_envs : c->gradient_steps;
-    for (int64_t i = 0; i < updates && d->skipped_in_a_row < GIVE_UP_AFTER; i++)
+    for (int64_t i = 0; i < updates && d->skipped_in_a_row < GIVE_UP_AFTER; i++) {
+        reini_crew_begin(&d->crew);
         update(d, sum);
+        reini_crew_end(&d->crew);
+    }
 }
 
 static double mean_of(double sum, double count) {
@@ -284,6 +289,7 @@ static rein_status make_networks(deterministic *d) {
     REINI_TRY(reini_optim_make(&optim, d->policy->layout, NULL, &d->optim));
     REINI_TRY(reini_twin_init(&d->twin, d->kind.critics, env->obs.size, env->act.size, &c->hidden,
                               (rein_activation)c->activation, &optim, d->context.seed));
+    d->crew = reini_crew_make(d->context.pool);
     rein_optim_share(d->optim, d->context.pool);
     rein_optim_share(d->twin.optim, d->context.pool);
     return REIN_OK;

@@ -33,6 +33,7 @@
 #include "algo/algo.h"
 #include "base/clock.h"
 #include "rl/acting.h"
+#include "rl/crew.h"
 #include "rl/learner.h"
 #include "rl/per.h"
 #include "rl/stepper.h"
@@ -116,6 +117,7 @@ typedef struct dqn {
     reini_replay *replay;
     reini_batch *batch;
     reini_stepper *stepper;
+    reini_crew crew;
     reini_per priorities; /* prioritized only */
     float *weight;        /* (batch) w; prioritized only */
 
@@ -233,8 +235,10 @@ static void learn(dqn *d, double *sum) {
     int64_t updates = c->gradient_steps < 0 ? c->train_freq * c->n_envs : c->gradient_steps;
     double learning_rate = rein_schedule_at(&c->learning_rate, progress(d));
     for (int64_t i = 0; i < updates && d->skipped_in_a_row < GIVE_UP_AFTER; i++) {
+        reini_crew_begin(&d->crew);
         draw_batch(d);
         descend(d, sum, learning_rate);
+        reini_crew_end(&d->crew);
     }
 }
 
@@ -454,6 +458,7 @@ static rein_status build_program(dqn *d) {
     int gradient = rein_gradient(d->loss, d->online, NULL);
     REINI_TRY(rein_compile(d->g, &(rein_compile_opts){.matmul = d->context.matmul}, &d->program));
     REINI_TRY(rein_exec_new(d->program, d->context.pool, &d->exec));
+    d->crew = reini_crew_make(d->context.pool);
     rein_exec_bind_gradient(d->exec, gradient, d->grads);
     reini_net_bind_norm(d->policy, d->exec, &d->now);
     bind(d);

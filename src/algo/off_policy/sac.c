@@ -26,6 +26,7 @@
 #include "algo/off_policy/memory_loss.h"
 #include "base/clock.h"
 #include "rl/acting.h"
+#include "rl/crew.h"
 #include "rl/stepper.h"
 #include "rl/twin.h"
 #include "tensor/graph.h"
@@ -104,6 +105,7 @@ typedef struct sac {
     reini_replay *replay;
     reini_batch *batch;
     reini_stepper *stepper;
+    reini_crew crew;
     reini_act_program act;
     rein_exec *act_exec;
     reini_sde sde;
@@ -251,8 +253,11 @@ static void experience(sac *s, reini_report *report) {
 static void learn(sac *s, double *sum) {
     const sac_config *c = &s->config;
     int64_t updates = c->gradient_steps < 0 ? c->train_freq * c->n_envs : c->gradient_steps;
-    for (int64_t i = 0; i < updates && s->skipped_in_a_row < GIVE_UP_AFTER; i++)
+    for (int64_t i = 0; i < updates && s->skipped_in_a_row < GIVE_UP_AFTER; i++) {
+        reini_crew_begin(&s->crew);
         update(s, sum);
+        reini_crew_end(&s->crew);
+    }
 }
 
 static void finish_report(const sac *s, const double *sum, reini_report *report) {
@@ -351,6 +356,7 @@ static rein_status make_networks(sac *s) {
     REINI_TRY(reini_optim_make(&optim, s->policy->layout, NULL, &s->optim));
     REINI_TRY(reini_twin_init(&s->twin, 2, env->obs.size, env->act.size, &c->hidden,
                               (rein_activation)c->activation, &optim, s->context.seed));
+    s->crew = reini_crew_make(s->context.pool);
     rein_optim_share(s->optim, s->context.pool);
     rein_optim_share(s->twin.optim, s->context.pool);
     return REIN_OK;
