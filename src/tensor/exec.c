@@ -490,8 +490,7 @@ static void run_segment(rein_exec *e, const segment *seg) {
 void rein_exec_run(rein_exec *e) {
     if (e->dirty)
         fill_all(e);
-    for (int s = 0;
-         s<e->program->n_steps; s += e->segment[s].step->beside> 0 ? e->segment[s].step->beside : 1) {
+    for (int s = 0; s < e->program->n_steps; s += reini_steps_together(e->segment[s].step)) {
         const segment *seg = &e->segment[s];
         if (seg->step->extent == REIN_STATIC)
             run_static(e, seg);

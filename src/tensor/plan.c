@@ -91,6 +91,20 @@ static int branch_of(const reini_plan_maker *p, const rein_tensor *x) {
     return p->branches && runs_over(x) != REIN_STATIC ? x->branch : 0;
 }
 
+/* One alone has nobody to run beside. */
+static bool has_branches(const reini_plan_maker *p) {
+    int first = 0;
+    for (int i = 0; i < p->program->n_nodes; i++) {
+        const rein_tensor *x = &p->program->node[i];
+        if (!p->live[i] || x->branch == 0 || x->extent == REIN_STATIC)
+            continue;
+        if (first != 0 && x->branch != first)
+            return true;
+        first = x->branch;
+    }
+    return false;
+}
+
 /* Within a segment: what is in no branch runs before the branches of its stage. */
 static int stage_of(const reini_plan_maker *p, const rein_tensor *x) {
     int stage = 0, own = branch_of(p, x);
@@ -341,10 +355,10 @@ static rein_status plan(reini_plan_maker *p, const rein_compile_opts *opts) {
     program->n_gradients = p->g->n_gradients;
     for (int i = 0; i < p->g->n_gradients; i++)
         program->gradient_slot[i] = p->g->gradient[i].slot;
-    p->branches = opts->branches != 0;
     REINI_TRY(copy_nodes(p));
     REINI_TRY(choose_tables(p, opts));
     mark_live(p);
+    p->branches = opts->branches != 0 && has_branches(p);
     reini_plan_fuse(p);
     reini_plan_pack(p);
     make_steps(p);

@@ -55,6 +55,11 @@ typedef struct reini_step {
     int64_t row_work;  /* segment: numbers that its ops take of a row, of products the weights too */
 } reini_step;
 
+/* Steps that run together from this one on. */
+static inline int reini_steps_together(const reini_step *step) {
+    return step->beside > 0 ? step->beside : 1;
+}
+
 /* What exec calls need to know of a tensor; the program keeps copies, so the graph may go away. */
 struct rein_program {
     rein_dtype real;

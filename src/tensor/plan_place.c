@@ -161,7 +161,7 @@ static rein_status place_tiles(reini_plan_maker *p, reini_step *step) {
 /* Lane blocks of steps that run side by side lie behind each other. */
 static void place_lanes(rein_program *program, int first) {
     int64_t taken = 0;
-    for (int s = first; s == first || s < first + program->step[first].beside; s++) {
+    for (int s = first; s < first + reini_steps_together(&program->step[first]); s++) {
         reini_step *step = &program->step[s];
         int64_t tiles = (program->extent[step->extent].capacity + program->tile - 1) / program->tile;
         if (step->lane_size > 0)
@@ -179,7 +179,7 @@ rein_status reini_plan_place(reini_plan_maker *p) {
     for (int s = 0; s < program->n_steps; s++)
         if (program->step[s].extent != REIN_STATIC && !program->step[s].split)
             REINI_TRY(place_tiles(p, &program->step[s]));
-    for (int s = 0; s<program->n_steps; s += program->step[s].beside> 0 ? program->step[s].beside : 1)
+    for (int s = 0; s < program->n_steps; s += reini_steps_together(&program->step[s]))
         if (program->step[s].extent != REIN_STATIC && !program->step[s].split)
             place_lanes(program, s);
     return REIN_OK;

@@ -128,6 +128,21 @@ static void test_twins(void **state) {
     end(&r);
 }
 
+/* a single branch has none beside it: the plan is the one without */
+static void test_one_branch(void **state) {
+    rig r = {0};
+    begin(&r, 2);
+    rein_branch(r.g, 3);
+    rein_tensor *q = layer(&r, r.obs, "q", 1);
+    rein_branch(r.g, 0);
+    finish(&r, rein_mean(rein_square(q)), 2);
+    char *apart = plan_of(&r, 1), *together = plan_of(&r, 0);
+    assert_string_equal(apart, together);
+    free(apart);
+    free(together);
+    end(&r);
+}
+
 /* nodes of earlier nodes, each in any branch */
 static rein_tensor *random_node(rig *r, rein_rng *rng, rein_tensor *const *value, int n) {
     rein_tensor *a = value[rein_rng_below(rng, (uint32_t)n)], *b = value[rein_rng_below(rng, (uint32_t)n)];
@@ -168,6 +183,7 @@ static void test_random_graphs(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_twins), cmocka_unit_test(test_random_graphs)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_twins), cmocka_unit_test(test_one_branch),
+                                       cmocka_unit_test(test_random_graphs)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -64,9 +64,9 @@ static int tile_of(const rein_graph *g, int64_t rows) {
 rein_status reini_memory_loss_finish(reini_memory_loss *l, const reini_context *context) {
     enum { CRITICS = 2 };
     int tile = tile_of(l->g, l->batch_size), threads = rein_pool_threads(context->pool);
-    int64_t tiles = (l->batch_size + tile - 1) / tile, sharing = tiles < threads ? tiles : threads;
-    /* a critic a worker, where sharing rows would not occupy more */
-    bool branches = threads > 1 && sharing <= CRITICS;
+    int64_t tiles = (l->batch_size + tile - 1) / tile;
+    /* a critic a worker, where sharing rows would not occupy more of them */
+    bool branches = threads > 1 && (threads <= CRITICS || tiles <= CRITICS);
     REINI_TRY(rein_compile(
         l->g, &(rein_compile_opts){.matmul = context->matmul, .tile = tile, .branches = branches},
         &l->program));
