@@ -125,9 +125,9 @@ const rein_preset reini_presets_classic[] = {
      "steps=5e5 n_envs=8 episodes_per_env=1 returns=to_go baseline=learned gamma=0.99 learning_rate=3e-3 "
      "critic_learning_rate=1e-3 n_critic_updates=10 norm_obs=running"},
     {"dqn", "CartPole-v1", "tuned",
-     "the zoo's rhythm with smaller duelling networks, double targets over three steps, a falling step size",
+     "twice the zoo's rhythm, small duelling networks, double targets over three steps, a falling step size",
      "steps=5e4 learning_rate=lin_2.3e-3 batch_size=128 buffer_size=5e4 learning_starts=1000 gamma=0.98 "
-     "target_update_interval=256 train_freq=256 gradient_steps=256 exploration_fraction=0.16 "
+     "target_update_interval=128 train_freq=128 gradient_steps=128 exploration_fraction=0.16 "
      "exploration_final_eps=0.1 hidden=128,128 activation=tanh double_q=true dueling=true n_step=3"},
     {"dqn", "CartPole-v1", "zoo", "RL Baselines3 Zoo", DQN_CARTPOLE},
     {"dqn", "Acrobot-v1", "tuned",
