@@ -12,14 +12,13 @@ typedef struct reini_plan_maker {
     const reini_kernels *reference, *best, *narrow; /* tables; narrow: bf16 products, else NULL */
     char *live;                                     /* per node: needed */
     int *level;                                     /* per node: when it runs */
-    int *ready; /* per node: first level at which static ops may read it */
-    int *last;  /* per node: last place in program->work that reads it */
-    int *
-        stage; /* per node: how often its segment goes from branches to what needs several of them before it */
-    int *step; /* per node: the step that it is part of */
-    bool branches;
-    char *keep; /* per node: all rows must be kept */
-    char *done; /* per node: already in the work list */
+    int *ready;    /* per node: first level at which static ops may read it */
+    int *last;     /* per node: last place in program->work that reads it */
+    int *stage;    /* per node, within its level: how many times branches have met before it */
+    int *step;     /* per node: the step that it is part of */
+    char *keep;    /* per node: all rows must be kept */
+    char *done;    /* per node: already in the work list */
+    bool branches; /* run side by side */
 } reini_plan_maker;
 
 static inline bool reini_plan_is_op(const rein_tensor *x) {

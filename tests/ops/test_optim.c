@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 #include <rein/optim.h>
+#include "tensor/optim_state.h"
 
 enum { N = 7 };
 
@@ -210,6 +211,46 @@ static void test_checkpoint(void **state) {
     bench_free(&b);
 }
 
+/* Two networks of one shape, stepped by a cut optimizer with a pool and by an uncut one alone: the same parameters, and the
+ * same norm but for the order of its sum. Large enough for several pieces in each block. */
+static void test_cut(void **state) {
+    enum { SIZE = 16384 + 48 };
+    rein_pool *pool = rein_pool_new(2);
+    rein_store *params[2], *grads;
+    rein_optim *optim[2];
+    rein_graph *graph = rein_graph_new(REIN_F32);
+    rein_layout *layout = rein_layout_new();
+    int slot = rein_slot(graph, layout), dims[] = {SIZE};
+    rein_init random = {REIN_INIT_NORMAL, 1};
+    rein_param(graph, slot, "q0.w", 1, dims, random);
+    rein_param(graph, slot, "q1.w", 1, dims, random);
+    assert_int_equal(rein_store_new(layout, REIN_F32, &grads), REIN_OK);
+    assert_int_equal(rein_store_init(grads, 5), REIN_OK);
+    rein_optim_config config = rein_optim_config_default();
+    double norm[2];
+    for (int cut = 0; cut < 2; cut++) {
+        assert_int_equal(rein_store_new(layout, REIN_F32, &params[cut]), REIN_OK);
+        assert_int_equal(rein_optim_new(&config, layout, &optim[cut]), REIN_OK);
+        if (cut) {
+            reini_optim_cut(optim[cut], 2);
+            rein_optim_share(optim[cut], pool);
+        }
+        for (int i = 0; i < 3; i++)
+            norm[cut] = rein_optim_step(optim[cut], params[cut], grads, 0.1).grad_norm;
+    }
+    size_t bytes = (size_t)rein_store_size(params[0]) * sizeof(float);
+    assert_memory_equal(rein_store_data(params[0]), rein_store_data(params[1]), bytes);
+    assert_true(norm[0] > 100 && fabs(norm[1] / norm[0] - 1) < 1e-12);
+    for (int cut = 0; cut < 2; cut++) {
+        rein_optim_free(optim[cut]);
+        rein_store_free(params[cut]);
+    }
+    rein_store_free(grads);
+    rein_layout_free(layout);
+    rein_graph_free(graph);
+    rein_pool_free(pool);
+}
+
 static void test_bad_config(void **state) {
     bench b = bench_new();
     rein_optim *optim;
@@ -229,7 +270,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),     cmocka_unit_test(test_steps_are_the_rate),
         cmocka_unit_test(test_groups),     cmocka_unit_test(test_clip_and_skip),
-        cmocka_unit_test(test_checkpoint), cmocka_unit_test(test_bad_config),
+        cmocka_unit_test(test_checkpoint), cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_bad_config),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
